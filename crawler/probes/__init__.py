@@ -1,0 +1,1 @@
+"""Probes: one file each, and one table that names them all."""

@@ -1,0 +1,1 @@
+"""Chats: one file or folder for each platform, behind one Protocol."""

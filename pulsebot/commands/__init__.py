@@ -1,0 +1,1 @@
+"""Commands: the questions that people ask, one file each, and one table."""

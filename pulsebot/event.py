@@ -1,0 +1,271 @@
+"""Events: what a crawler states about a service, and its form on the wire.
+
+The wire form is a CloudEvents 1.0 JSON object (structured mode) or a Kafka record with
+`ce_…` headers and the data as its value (binary mode). Decoding is strict: no coercion of
+types, no NaN, no time without a zone; unknown fields are accepted and dropped.
+
+This module must not know where events come from, what counts them, or what time it is.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from pulsebot.errors import InvalidEvent
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+MAX_EVENT_BYTES = 1_000_000
+"""Largest record value that is decoded; Kafka's own default limit is 1,048,588 bytes."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Time = Annotated[datetime, Meta(tz=True)]
+Tags = dict[Annotated[str, Meta(max_length=100)], Annotated[str, Meta(max_length=500)]]
+Level = Literal["info", "warning", "error", "critical"]
+
+
+class Kind(StrEnum):
+    """The four things that a service can tell."""
+
+    TRIGGER = "trigger"
+    CRASH = "crash"
+    STATUS = "status"
+    MESSAGE = "message"
+
+
+class State(StrEnum):
+    """The running status of one instance."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    STARTING = "starting"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
+class TriggerData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A service was triggered `count` times (a producer may pre-aggregate)."""
+
+    name: str | None = None
+    count: Annotated[int, Meta(ge=1, le=10**12)] = 1
+    duration_ms: Annotated[float, Meta(ge=0)] | None = None
+    tags: Tags = {}
+
+
+class CrashData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A process ended badly, or an error escaped to the top of it."""
+
+    error: Name
+    message: str | None = None
+    stack: str | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    fingerprint: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    tags: Tags = {}
+
+
+class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an instance is doing: `cpu` in per cent of one core, `rss` in bytes."""
+
+    state: State
+    reason: str | None = None
+    cpu: Annotated[float, Meta(ge=0)] | None = None
+    rss: Annotated[int, Meta(ge=0)] | None = None
+    uptime_s: Annotated[float, Meta(ge=0)] | None = None
+    tags: Tags = {}
+
+
+class MessageData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that the app wants to tell people."""
+
+    text: str
+    title: str | None = None
+    level: Level = "info"
+    link: str | None = None
+    tags: Tags = {}
+
+
+class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """The CloudEvents attributes that every kind shares (see DESIGN: events on the wire)."""
+
+    kind: ClassVar[Kind]
+
+    specversion: Literal["1.0"]
+    id: Name
+    service: Name = field(name="source")
+    time: Time
+    instance: Annotated[str, Meta(max_length=255)] | None = field(name="subject", default=None)
+    producer: Annotated[str, Meta(max_length=255)] | None = None
+    sequence: Annotated[int, Meta(ge=0, lt=2**63)] | None = None
+
+    @property
+    def time_ms(self) -> int:
+        """Event time in whole milliseconds since the epoch, rounded down."""
+        return (self.time - EPOCH) // MILLISECOND
+
+
+class Trigger(_Envelope, frozen=True, kw_only=True, tag="pulse.trigger"):
+    """The service was triggered."""
+
+    kind: ClassVar[Kind] = Kind.TRIGGER
+    data: TriggerData
+
+
+class Crash(_Envelope, frozen=True, kw_only=True, tag="pulse.crash"):
+    """The service crashed."""
+
+    kind: ClassVar[Kind] = Kind.CRASH
+    data: CrashData
+
+
+class Status(_Envelope, frozen=True, kw_only=True, tag="pulse.status"):
+    """The running status of an instance, sent on change and as a heartbeat."""
+
+    kind: ClassVar[Kind] = Kind.STATUS
+    data: StatusData
+
+
+class AppMessage(_Envelope, frozen=True, kw_only=True, tag="pulse.message"):
+    """The app has something to say."""
+
+    kind: ClassVar[Kind] = Kind.MESSAGE
+    data: MessageData
+
+
+Event = Trigger | Crash | Status | AppMessage
+
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_encoder = msgspec.json.Encoder()
+
+
+def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Event:
+    """Decode one record of the stream.
+
+    Structured mode unless a `ce_specversion` header says binary. Raises InvalidEvent, whose
+    text names the field at fault, for whatever is not an event.
+    """
+    if value is None:
+        raise InvalidEvent("the record is empty (a tombstone); send a CloudEvents JSON object")
+    if len(value) > MAX_EVENT_BYTES:
+        raise InvalidEvent(f"{len(value)} bytes; an event may have {MAX_EVENT_BYTES} at most")
+    try:
+        if headers:
+            attributes = {k: v for k, v in headers if k.startswith("ce_")}
+            if "ce_specversion" in attributes:
+                return _decode_binary(attributes, value)
+        return _decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise InvalidEvent(f"not a valid event: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidEvent(f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidEvent("not a valid event: nested too deeply") from error
+
+
+def _decode_binary(attributes: Mapping[str, bytes], value: bytes) -> Event:
+    envelope: dict[str, Any] = {k[3:]: v.decode() for k, v in attributes.items()}
+    if (sequence := envelope.get("sequence")) is not None:
+        if not (sequence.isascii() and sequence.isdigit()):
+            raise InvalidEvent("header ce_sequence must be a whole number")
+        envelope["sequence"] = int(sequence)
+    envelope["data"] = msgspec.json.decode(value)
+    decoded: Event = msgspec.convert(envelope, Event)
+    return decoded
+
+
+def encode(event: Event) -> bytes:
+    """Encode an event as structured-mode CloudEvents JSON."""
+    return _encoder.encode(event)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of everything that `decode` accepts."""
+    return msgspec.json.schema(Event)
+
+
+def new_id() -> str:
+    """Return an id that no other event of any source has."""
+    return uuid.uuid4().hex
+
+
+def trigger(
+    service: str,
+    time: datetime,
+    data: TriggerData | None = None,
+    *,
+    instance: str | None = None,
+    id: str | None = None,  # noqa: A002 - the CloudEvents attribute is called id
+) -> Trigger:
+    """Make a trigger event; without `data` it counts one. `time` must carry a zone."""
+    return Trigger(
+        specversion="1.0",
+        id=id or new_id(),
+        service=service,
+        instance=instance,
+        time=time,
+        data=data or TriggerData(),
+    )
+
+
+def crash(
+    service: str,
+    time: datetime,
+    data: CrashData,
+    *,
+    instance: str | None = None,
+    id: str | None = None,  # noqa: A002 - the CloudEvents attribute is called id
+) -> Crash:
+    """Make a crash event. `time` must carry a zone."""
+    return Crash(
+        specversion="1.0",
+        id=id or new_id(),
+        service=service,
+        instance=instance,
+        time=time,
+        data=data,
+    )
+
+
+def status(
+    service: str,
+    time: datetime,
+    data: StatusData,
+    *,
+    instance: str | None = None,
+    id: str | None = None,  # noqa: A002 - the CloudEvents attribute is called id
+) -> Status:
+    """Make a status event. `time` must carry a zone."""
+    return Status(
+        specversion="1.0",
+        id=id or new_id(),
+        service=service,
+        instance=instance,
+        time=time,
+        data=data,
+    )
+
+
+def message(
+    service: str,
+    time: datetime,
+    data: MessageData,
+    *,
+    instance: str | None = None,
+    id: str | None = None,  # noqa: A002 - the CloudEvents attribute is called id
+) -> AppMessage:
+    """Make an app message. `time` must carry a zone."""
+    return AppMessage(
+        specversion="1.0",
+        id=id or new_id(),
+        service=service,
+        instance=instance,
+        time=time,
+        data=data,
+    )

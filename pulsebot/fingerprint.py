@@ -1,0 +1,49 @@
+"""The identity of a crash: which crashes are "the same one again".
+
+Two crashes are the same when the error type and the shape of the stack agree; line numbers,
+addresses, ids and other values that differ from one run to the next are left out. A sender
+that knows better states `fingerprint` itself.
+
+This module must not know what is done with a fingerprint.
+"""
+
+import hashlib
+import re
+
+from pulsebot.event import Crash
+
+MAX_FRAMES = 8
+"""Innermost frames that count; deeper ones tell how we got there, not what broke."""
+
+_PYTHON_FRAME = re.compile(
+    r'^\s*File "(?P<file>[^"\n]{1,300})", line \d{1,9}, in (?P<function>\S{1,200})'
+)
+_JAVA_FRAME = re.compile(r"^\s*at (?P<function>[\w.$<>/]{1,300})\(")
+_NODE_FRAME = re.compile(r"^\s*at (?:async )?(?P<function>[\w.$<>\[\] ]{1,200}) \(")
+_VALUE = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|\d+")
+
+
+def fingerprint(event: Crash) -> str:
+    """Return the identity of a crash: the sender's own, else 12 hexadecimal digits."""
+    data = event.data
+    if data.fingerprint:
+        return data.fingerprint
+    shape = _frames(data.stack or "") or [_without_values(data.message or "")]
+    parts = [data.error, *shape, data.signal or "", str(data.exit_code or "")]
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()
+
+
+def _frames(stack: str) -> list[str]:
+    frames = []
+    for line in stack.splitlines():
+        if found := _PYTHON_FRAME.match(line):
+            frames.append(f"{found['file'].rpartition('/')[2]}:{found['function']}")
+        elif found := _JAVA_FRAME.match(line) or _NODE_FRAME.match(line):
+            frames.append(found["function"])
+    python = any(":" in frame for frame in frames)
+    # Python prints the innermost frame last, Java and JavaScript first.
+    return frames[-MAX_FRAMES:] if python else frames[:MAX_FRAMES]
+
+
+def _without_values(text: str) -> str:
+    return _VALUE.sub("#", text[:500])

@@ -1,0 +1,1 @@
+"""Routing: to whom a notification goes."""

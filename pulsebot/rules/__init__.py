@@ -1,0 +1,1 @@
+"""Rules: what is worth telling, and the alerts that come of it."""

@@ -1,0 +1,1 @@
+"""Conditions: one file each, and one table that names them all."""

@@ -1,0 +1,1 @@
+"""The store: everything that pulsebot keeps, in one SQLite file."""

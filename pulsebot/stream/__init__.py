@@ -1,0 +1,1 @@
+"""Streams: where records come from and go to (Kafka, or the embedded log)."""
