@@ -103,7 +103,7 @@ class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field
     time: Time
     instance: Annotated[str, Meta(max_length=255)] | None = field(name="subject", default=None)
     producer: Annotated[str, Meta(max_length=255)] | None = None
-    sequence: Annotated[int, Meta(ge=0, lt=2**63)] | None = None
+    sequence: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 
     @property
     def time_ms(self) -> int:
