@@ -1,0 +1,155 @@
+"""Settings of the bot: what a `pulsebot.yaml` may say, as frozen models.
+
+Reading files and the environment is `pulsebot.configfile`; this module holds only values,
+their defaults and what they mean.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+
+from pulsebot.errors import InvalidInput
+from pulsebot.stream.config import LocalStream, Section, StreamSettings
+from pulsebot.timespan import parse_duration, zone_of
+
+
+def _duration(value: object) -> object:
+    try:
+        return parse_duration(value) if isinstance(value, str) else value
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Days = Annotated[float, Field(gt=0, le=36_500)]
+
+
+class Slack(Section):
+    """Slack: Socket Mode needs `app_token`, HTTP mode needs `signing_secret`."""
+
+    mode: Literal["socket", "http"] = "socket"
+    bot_token: SecretStr
+    app_token: SecretStr | None = None
+    signing_secret: SecretStr | None = None
+    base_url: str = "https://slack.com/api/"
+    command_prefix: str = ""
+    """Put before every slash command, for workspaces where `/status` is taken."""
+
+
+class Telegram(Section):
+    """Telegram: `chats` gives chat ids the names used in rules (`telegram:oncall`)."""
+
+    token: SecretStr
+    mode: Literal["polling", "webhook"] = "polling"
+    base_url: str = "https://api.telegram.org/bot"
+    chats: dict[str, int | str] = {}
+    webhook_url: str | None = None
+    """Public https address that Telegram calls in webhook mode."""
+    webhook_secret: SecretStr | None = None
+
+
+class Webhook(Section):
+    """A receiver of our own JSON: `webhook:NAME` in rules."""
+
+    url: str
+    headers: dict[str, SecretStr] = {}
+    signing_secret: SecretStr | None = None
+    """Signs the body: `X-Pulsebot-Signature: sha256=…` (HMAC)."""
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 10
+
+
+class Access(Section):
+    """Who is answered on one chat: a listed user anywhere, anyone in a listed channel.
+
+    Empty lists answer nobody (default deny); `["*"]` answers everybody.
+    """
+
+    users: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+
+class Retention(Section):
+    """How long each thing is kept, in days."""
+
+    minute_counts: Days = 8
+    """After this the 1-minute buckets become 15-minute ones."""
+    counts: Days = 400
+    crashes: Days = 90
+    messages: Days = 30
+    statuses: Days = 90
+    alerts: Days = 90
+    decisions: Days = 30
+    outbox: Days = 30
+    dead_letters: Days = 30
+    marks: Days = 14
+    """De-duplication marks; must be longer than the log's own retention."""
+
+
+class Clock(Section):
+    """Event times further than this from their arrival are clamped to it and flagged."""
+
+    past: Duration = timedelta(days=30)
+    future: Duration = timedelta(minutes=10)
+
+
+class Delivery(Section):
+    """How notifications are sent."""
+
+    max_age: Duration = timedelta(hours=24)
+    """Give up on a message that could not be sent for this long."""
+    uncertain: Literal["resend", "drop"] = "resend"
+    """What to do with a message that may or may not have arrived before a crash."""
+    admin: str | None = None
+    """Receiver that is told when another one fails for good, such as `slack:#ops`."""
+
+
+class Web(Section):
+    """Probes and metrics."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """0 takes a free port."""
+    ready_lag: Annotated[int, Field(ge=0)] = 100_000
+    """`/readyz` fails while more records than this are unread."""
+
+
+class Logs(Section):
+    """Structured logs: `console` for people, `json` for machines."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class Settings(Section):
+    """Everything that `pulsebot.yaml` may say."""
+
+    stream: StreamSettings = LocalStream()
+    database: Path = Path("pulsebot.db")
+    rules: tuple[Path, ...] = (Path("rules"),)
+    """Rule files, or folders of them."""
+    timezone: str = "UTC"
+    """Zone of days for askers whose chat does not tell theirs."""
+    chat_timezones: dict[str, str] = {}
+    """Zone by channel or user, such as `telegram:-100123: Europe/Berlin`."""
+    console: bool = False
+    """Show messages in the terminal and take commands there."""
+    slack: Slack | None = None
+    telegram: Telegram | None = None
+    webhooks: dict[str, Webhook] = {}
+    access: dict[Literal["slack", "telegram"], Access] = {}
+    retention: Retention = Retention()
+    clock: Clock = Clock()
+    delivery: Delivery = Delivery()
+    web: Web | None = Web()
+    logs: Logs = Logs()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            zone_of(name)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from None
+        return name
