@@ -114,7 +114,7 @@ def table_text(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> st
         return "(nothing)"
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    right = [all(_is_number(cell) for cell in column[1:]) for column in columns]
+    right = [all(is_number(cell) for cell in column[1:]) for column in columns]
     lines = [_table_line(row, widths, right) for row in (header, *rows)]
     return "\n".join(lines)
 
@@ -127,7 +127,8 @@ def _table_line(row: tuple[str, ...], widths: list[int], right: list[bool]) -> s
     return "  ".join(cells).rstrip()
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Tell whether a cell reads as a number, a percentage or a gap: columns of them go right."""
     return cell.lstrip("+-±−").replace(",", "").replace(".", "").rstrip("% ").isdigit() or cell in {
         "",
         "–",
