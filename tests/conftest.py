@@ -1,0 +1,129 @@
+"""What all tests share: a real Kafka, and an honest word where there is none.
+
+The fixtures start brokers when a test first asks. Tests that want Kafka on a machine that
+cannot have one are skipped, counted, and named in one line at the end of the run: NOT RUN;
+with CI=true the run then fails.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from typing import TypeVar
+
+import pytest
+
+from tests.kafka import provision
+from tests.kafka.broker import KafkaCluster
+from tests.kafka.machine import Machine
+from tests.kafka.provision import External, Unavailable
+
+KAFKA_FIXTURES = {"kafka", "kafka_own", "kafka_cluster"}
+Found = TypeVar("Found", bound=KafkaCluster | External)
+NOT_RUN = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the list of the tests that did not run (test id to reason)."""
+    config.stash[NOT_RUN] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark with `kafka` every test that takes one of its fixtures."""
+    for item in items:
+        if KAFKA_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("kafka")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run in CI that left out tests."""
+    in_ci = os.environ.get("CI", "").lower() in {"true", "1"}
+    if in_ci and session.config.stash[NOT_RUN] and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say in one line which tests did not run, and why."""
+    not_run = config.stash[NOT_RUN]
+    if not_run:
+        reasons = "; ".join(dict.fromkeys(not_run.values()))
+        line = f"NOT RUN: {len(not_run)} Kafka tests: {reasons}"
+        terminalreporter.write_line(line, red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_machine() -> Machine | Unavailable:
+    """Find out once what can run Kafka here."""
+    return provision.machine()
+
+
+@pytest.fixture(scope="session")
+def one_broker(request: pytest.FixtureRequest) -> Iterator[KafkaCluster | External | Unavailable]:
+    """Hold the broker behind `kafka`; the given one where the environment names one."""
+    given = provision.external()
+    if given is not None:
+        yield given
+    else:
+        yield from _brokers(request.getfixturevalue("kafka_machine"), nodes=1)
+
+
+@pytest.fixture(scope="module")
+def own_broker(kafka_machine: Machine | Unavailable) -> Iterator[KafkaCluster | Unavailable]:
+    """Hold the broker behind `kafka_own`."""
+    yield from _brokers(kafka_machine, nodes=1)
+
+
+@pytest.fixture(scope="module")
+def three_brokers(kafka_machine: Machine | Unavailable) -> Iterator[KafkaCluster | Unavailable]:
+    """Hold the brokers behind `kafka_cluster`."""
+    yield from _brokers(kafka_machine, nodes=3)
+
+
+@pytest.fixture
+def kafka(
+    request: pytest.FixtureRequest, one_broker: KafkaCluster | External | Unavailable
+) -> KafkaCluster | External:
+    """One broker for the whole run, shared: do not kill it, use topics of your own."""
+    return _available(request, one_broker)
+
+
+@pytest.fixture
+def kafka_own(
+    request: pytest.FixtureRequest, own_broker: KafkaCluster | Unavailable
+) -> Iterator[KafkaCluster]:
+    """One broker of the test module, to be killed and frozen; whole again after each test."""
+    yield (cluster := _available(request, own_broker))
+    cluster.heal()
+
+
+@pytest.fixture
+def kafka_cluster(
+    request: pytest.FixtureRequest, three_brokers: KafkaCluster | Unavailable
+) -> Iterator[KafkaCluster]:
+    """Three brokers of the test module, to be killed and frozen; whole again after each test."""
+    yield (cluster := _available(request, three_brokers))
+    cluster.heal()
+
+
+@pytest.fixture
+def topic_prefix(request: pytest.FixtureRequest) -> str:
+    """Return the beginning of a topic name that no other test has or will have."""
+    return f"{re.sub(r'[^A-Za-z0-9_]+', '-', request.node.name)[:80]}-{secrets.token_hex(4)}"
+
+
+def _brokers(machine: Machine | Unavailable, *, nodes: int) -> Iterator[KafkaCluster | Unavailable]:
+    if isinstance(machine, Unavailable):
+        yield machine
+    else:
+        with KafkaCluster(machine, nodes=nodes) as cluster:
+            yield cluster
+
+
+def _available(request: pytest.FixtureRequest, found: Found | Unavailable) -> Found:
+    if isinstance(found, Unavailable):
+        request.config.stash[NOT_RUN][request.node.nodeid] = found.reason
+        pytest.skip(f"no Kafka: {found.reason}")
+    return found
