@@ -65,7 +65,7 @@ class CrashData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: Name
     message: str | None = None
     stack: str | None = None
-    exit_code: int | None = None
+    exit_code: Annotated[int, Meta(ge=-(2**31), lt=2**32)] | None = None
     signal: str | None = None
     fingerprint: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     tags: Tags = {}
@@ -77,7 +77,7 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: State
     reason: str | None = None
     cpu: Annotated[float, Meta(ge=0)] | None = None
-    rss: Annotated[int, Meta(ge=0)] | None = None
+    rss: Annotated[int, Meta(ge=0, le=2**62)] | None = None
     uptime_s: Annotated[float, Meta(ge=0)] | None = None
     tags: Tags = {}
 

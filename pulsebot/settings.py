@@ -1,16 +1,19 @@
 """Settings of the bot: what a `pulsebot.yaml` may say, as frozen models.
 
-Reading files and the environment is `pulsebot.configfile`; this module holds only values,
+Reading files and the environment is `pulsebot.configfile`; this module holds the values,
 their defaults and what they mean.
 """
 
+import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from pulsebot.errors import InvalidInput
+from pulsebot import configfile
+from pulsebot.errors import InvalidConfig, InvalidInput, Problem
 from pulsebot.stream.config import LocalStream, Section, StreamSettings
 from pulsebot.timespan import parse_duration, zone_of
 
@@ -153,3 +156,20 @@ class Settings(Section):
         except InvalidInput as error:
             raise ValueError(str(error)) from None
         return name
+
+
+FILE = Path("pulsebot.yaml")
+PREFIX = "PULSEBOT_"
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings from `config`, else from `pulsebot.yaml` in the working folder.
+
+    Where there is no such file, the defaults hold. Variables `PULSEBOT_…` go before the file
+    (`PULSEBOT_SLACK__BOT_TOKEN`; with `_FILE` at the end, the value is in the file it names).
+    Raises InvalidConfig with every problem.
+    """
+    if config is not None and not config.is_file():
+        raise InvalidConfig([Problem(str(config), 0, "there is no such file")])
+    path = config or (FILE if FILE.is_file() else None)
+    return configfile.load(Settings, path, os.environ if environ is None else environ, PREFIX)

@@ -66,6 +66,8 @@ class Chat(Protocol):
     """
 
     name: str
+    pace_s: float
+    """Seconds to leave between two messages to one destination, by the platform's limits."""
 
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *exc: object) -> None: ...

@@ -1,0 +1,88 @@
+"""What a command is: a function from a question to a message, reading the store only.
+
+The function's docstring is its help; what it returns is the reply. InvalidInput that it raises
+is shown to the asker as it stands. A command must not know which chat it is asked in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo
+
+from pulsebot.errors import InvalidInput
+from pulsebot.message import Message, Note
+from pulsebot.store import services
+from pulsebot.store.database import Connection
+from pulsebot.timespan import Timespan, parse_timespan
+
+MAX_ROWS = 40
+"""Rows of a table in one reply; chats cut longer ones."""
+
+MAX_NAMED = 8
+"""Services named where a name was not understood and nothing is close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A command's words after its name, and what is needed to understand them.
+
+    `behind` is how many records are not consumed yet: answers say so when it is not 0.
+    """
+
+    words: tuple[str, ...]
+    now_ms: int
+    zone: ZoneInfo
+    behind: int = 0
+
+    def timespan(self, words: tuple[str, ...], default: str) -> Timespan:
+        """Parse the window in these words, `default` where there are none."""
+        return parse_timespan(" ".join(words) or default, now=self.now_ms, zone=self.zone)
+
+
+Answer = Callable[[Connection, Question], Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One line of the table: `usage` shows the arguments, such as `service [window]`."""
+
+    name: str
+    usage: str
+    answer: Answer
+
+    @property
+    def help(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.answer.__doc__ or "").partition("\n")[0].rstrip(".")
+
+    def __str__(self) -> str:
+        return f"/{self.name} {self.usage}".rstrip()
+
+
+def find_service(connection: Connection, name: str) -> str:
+    """Return the service that is meant; raises InvalidInput with suggestions if none is."""
+    known = services.names(connection)
+    if name in known:
+        return name
+    folded = {candidate.casefold(): candidate for candidate in known}
+    if match := folded.get(name.casefold()):
+        return match
+    if not known:
+        raise InvalidInput(f"no service called {name}: no events have arrived yet")
+    close = get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
+    if close:
+        raise InvalidInput(
+            f"no service called {name}; did you mean {' or '.join(folded[c] for c in close)}?"
+        )
+    some = ", ".join(known[:MAX_NAMED]) + (", …" if len(known) > MAX_NAMED else "")
+    raise InvalidInput(f"no service called {name}; there are {some}")
+
+
+def small_print(question: Question, span: Timespan | None = None) -> tuple[Note, ...]:
+    """Return the interval and zone of an answer, and whether the numbers are behind."""
+    notes = [Note(span.describe())] if span else []
+    if question.behind:
+        notes.append(
+            Note(f"{question.behind:,} records are not counted yet: I am still catching up.")
+        )
+    return tuple(notes)

@@ -1,0 +1,35 @@
+"""The table of commands, and the one command that is about the table."""
+
+from pulsebot.commands.base import Command, Question
+from pulsebot.commands.crashes import crashes
+from pulsebot.commands.status import status
+from pulsebot.commands.triggers import triggers
+from pulsebot.commands.unstable import unstable
+from pulsebot.message import Message, Table, Text
+from pulsebot.store.database import Connection
+
+WINDOWS = (
+    "today, yesterday, this week, last week, this month, 90m, 24h, 7d, 1d12h, "
+    "since 09:00, since 2026-11-20, 2026-11-20, 2026-11-01..2026-11-07"
+)
+
+
+def help_(connection: Connection, question: Question) -> Message:
+    """Show what you can ask."""
+    del connection, question
+    rows = tuple((str(command), command.help) for command in COMMANDS.values())
+    return Message(
+        "What you can ask", (Table(("command", "answer"), rows), Text(f"Windows: {WINDOWS}."))
+    )
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("status", "[service]", status),
+        Command("triggers", "service [window]", triggers),
+        Command("crashes", "[service] [window]", crashes),
+        Command("unstable", "[window]", unstable),
+        Command("help", "", help_),
+    )
+}

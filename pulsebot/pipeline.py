@@ -1,0 +1,159 @@
+"""The pipeline: reads batches, has each taken in within one transaction, and carries the tick.
+
+It assigns itself every partition and starts at the offsets that the database holds, so the
+database alone says what was consumed. It must not know what events mean (`intake` does), nor
+who is told (`decide` and `delivery` do).
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from pulsebot.intake import Intake
+from pulsebot.store import positions
+from pulsebot.store.database import Connection, Database
+from pulsebot.stream.base import Gap, Partition, Reader, Record
+
+log = structlog.get_logger(__name__)
+
+BATCH = 4000
+"""Records in one transaction at the most; more would delay alerts, fewer cost rate."""
+
+POLL_S = 0.25
+TICK_MS = 1000
+RETRY_S = 2.0
+"""Pause after a transaction that failed (disk full, file locked) before it is tried again."""
+
+
+class Pipeline:
+    """Consumes a stream into a database.
+
+    `now_ms` is the wall clock; `committed` is called after every transaction that may have
+    left something in the outbox.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        reader: Reader,
+        intake: Intake,
+        *,
+        now_ms: Callable[[], int],
+        committed: Callable[[], None],
+    ) -> None:
+        self.intake = intake
+        self.positions: dict[Partition, int] = {}
+        self.ends: Mapping[Partition, int] = {}
+        self.failure: str | None = None
+        self._database = database
+        self._reader = reader
+        self._now_ms = now_ms
+        self._committed = committed
+        self._ticked_ms = 0
+
+    async def start(self) -> None:
+        """Take over the stored state and go to the stored offsets."""
+        await self._database.write(self.intake.load)
+        self.positions = await self._database.read(positions.load)
+        await self._reader.seek(self.positions)
+
+    async def run(self) -> None:
+        """Consume until cancelled. A batch that is being committed is finished first."""
+        while True:
+            await self.step()
+
+    async def run_to_end(self) -> None:
+        """Consume what the stream holds now, then tick once."""
+        goal = await self._reader.ends()
+        while any(self.positions.get(partition, 0) < end for partition, end in goal.items()):
+            await self.step()
+        await self._tick()
+
+    async def step(self) -> None:
+        """Read and commit one batch, and tick when a second has passed."""
+        records = await self._reader.read(max_records=BATCH, timeout_s=POLL_S)
+        gaps = self._reader.gaps()
+        if records or gaps:
+            await self._commit(records, gaps)
+        if self._now_ms() - self._ticked_ms >= TICK_MS:
+            await self._tick()
+
+    def lag(self) -> int:
+        """Return how many records are not consumed yet, as of the last tick."""
+        return sum(max(0, end - self.positions.get(p, 0)) for p, end in self.ends.items())
+
+    async def _commit(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
+        if gaps:
+            log.error("records were removed by retention before they were read", gaps=gaps)
+        try:
+            done = await self._attempt(
+                lambda c: self.intake.apply(c, records, self._now_ms(), gaps)
+            )
+        except Exception:
+            log.exception("a batch could not be taken in; taking its records one by one")
+            await self._one_by_one(records)
+            done = True
+        if not done:
+            await self.start()
+            return
+        for record in records:
+            self.positions[Partition(record.topic, record.partition)] = record.offset + 1
+        self._committed()
+
+    async def _one_by_one(self, records: Sequence[Record]) -> None:
+        """Find the record that no code of ours can take in, and dead-letter it alone."""
+        for record in records:
+            await self._until_written(self.intake.load)
+            try:
+                await self._until_written(
+                    lambda c, r=record: self.intake.apply(c, [r], self._now_ms())  # type: ignore[misc]
+                )
+            except Exception as error:
+                log.exception("a record could not be taken in", topic=record.topic)
+                reason = f"pulsebot failed on it ({type(error).__name__}); retry after an upgrade"
+                await self._until_written(self.intake.load)
+                await self._until_written(
+                    lambda c, r=record, why=reason: self.intake.refuse(c, r, why, self._now_ms())  # type: ignore[misc]
+                )
+
+    async def _until_written(self, work: Callable[[Connection], None]) -> None:
+        while not await self._attempt(work):
+            await self._database.write(self.intake.load)
+
+    async def _tick(self) -> None:
+        self._ticked_ms = self._now_ms()
+        self.ends = await self._reader.ends()
+        watermark_ms = self._watermark_ms()
+        if watermark_ms is None:
+            return
+        if await self._attempt(lambda c: self.intake.decider.advance(c, watermark_ms)):
+            self._committed()
+        else:
+            await self.start()
+
+    def _watermark_ms(self) -> int | None:
+        """Return the time up to which everything was read: now, unless a partition lags."""
+        lagging = [p for p, end in self.ends.items() if self.positions.get(p, 0) < end]
+        if not lagging:
+            return self._ticked_ms
+        reached = [self.intake.last_log_ms.get(partition) for partition in lagging]
+        known = [ms for ms in reached if ms is not None]
+        return min(known) if len(known) == len(reached) else None
+
+    async def _attempt(self, work: Callable[[Connection], None]) -> bool:
+        """Run one transaction; False after a pause if the fault lies outside the program."""
+        writing = asyncio.ensure_future(self._database.write(work))
+        try:
+            await asyncio.shield(writing)
+        except sqlite3.OperationalError as error:
+            self.failure = f"the database cannot be written: {error}"
+            log.error("transaction failed, trying again", error=str(error), pause_s=RETRY_S)  # noqa: TRY400 - the cause is outside the program
+            await asyncio.sleep(RETRY_S)
+            return False
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            raise
+        self.failure = None
+        return True

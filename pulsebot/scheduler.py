@@ -1,0 +1,100 @@
+"""The scheduler: what happens by the clock rather than by an event (digests, upkeep).
+
+APScheduler only ticks; which local date a digest belongs to is computed with the zone's own
+rules, and a claim in the same transaction as the outbox rows makes it happen once, whatever
+restarts and clock changes do.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Self
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from pulsebot import daybook
+from pulsebot import message as messages
+from pulsebot.digest import due_date, render
+from pulsebot.message import Message
+from pulsebot.routing.digest import Digest
+from pulsebot.settings import Retention
+from pulsebot.store import digests, outbox, upkeep
+from pulsebot.store.database import Connection, Database
+from pulsebot.store.outbox import Draft
+from pulsebot.timespan import zone_of
+
+log = structlog.get_logger(__name__)
+
+DIGEST_CHECK_S = 5
+UPKEEP_S = 300
+PRIORITY = 1
+"""Digests let alerts overtake them."""
+
+
+class Scheduler:
+    """Runs digests and upkeep while it is entered."""
+
+    def __init__(
+        self,
+        database: Database,
+        digest_rules: Callable[[], Mapping[str, Digest]],
+        retention: Retention,
+        *,
+        now_ms: Callable[[], int],
+        committed: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._digest_rules = digest_rules
+        self._retention = retention
+        self._now_ms = now_ms
+        self._committed = committed
+        self._ticker = AsyncIOScheduler(
+            timezone=UTC,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    async def __aenter__(self) -> Self:
+        now = datetime.now(UTC)  # APScheduler's own clock: when to tick first
+        self._ticker.add_job(self.digests, "interval", seconds=DIGEST_CHECK_S, next_run_time=now)
+        self._ticker.add_job(self.upkeep, "interval", seconds=UPKEEP_S, next_run_time=now)
+        self._ticker.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._ticker.shutdown(wait=False)
+
+    async def digests(self) -> None:
+        """Put every digest that is due, and not yet claimed, into the outbox."""
+        now_ms = self._now_ms()
+        now = datetime.fromtimestamp(now_ms / 1000, UTC)
+        for name, rule in self._digest_rules().items():
+            zone = zone_of(rule.tz)
+            on = due_date(now, rule.at, zone, rule.days)
+            if on is None or await self._database.read(digests.claimed, name, on.isoformat()):
+                continue
+            if await self._database.write(_put, name, rule, on, now_ms):
+                log.info("digest made", digest=name, date=on.isoformat())
+                self._committed()
+
+    async def upkeep(self) -> None:
+        """Roll up and delete by age, piece by piece."""
+        while await self._database.write(upkeep.piece, self._retention, self._now_ms()):
+            continue
+
+
+def preview(connection: Connection, name: str, rule: Digest, on: date, now_ms: int) -> Message:
+    """Return what a digest says on a local date: it tells about the day before."""
+    of = daybook.day(connection, on - timedelta(days=1), zone_of(rule.tz), now_ms)
+    return render(name, of, rule.include)
+
+
+def _put(connection: Connection, name: str, rule: Digest, on: date, now_ms: int) -> bool:
+    if not digests.claim(connection, name, on.isoformat(), now_ms):
+        return False
+    said = messages.encode(preview(connection, name, rule, on, now_ms))
+    drafts = [
+        Draft(f"digest-{name}-{on.isoformat()}-{receiver}", receiver, said, "digest", PRIORITY)
+        for receiver in rule.to
+    ]
+    outbox.add(connection, drafts, now_ms)
+    return True

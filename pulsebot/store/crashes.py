@@ -1,0 +1,93 @@
+"""Crashes: one group for each fingerprint of a service, and the newest few samples whole."""
+
+from dataclasses import dataclass
+
+from pulsebot.event import Crash
+from pulsebot.store.database import Connection
+
+SAMPLES = 5
+"""Whole crashes kept of one group: enough to compare, not enough to fill the disk."""
+
+MAX_STACK = 20_000
+"""Characters of a stack that are kept (its end, where the error is)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The crashes of a service that are "the same one": `count` over the whole retention."""
+
+    service: str
+    fingerprint: str
+    error: str
+    message: str | None
+    first_ms: int
+    last_ms: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One whole crash."""
+
+    service: str
+    fingerprint: str
+    at_ms: int
+    instance: str | None
+    error: str
+    message: str | None
+    stack: str | None
+    exit_code: int | None
+    signal: str | None
+
+
+def add(connection: Connection, event: Crash, fingerprint: str, time_ms: int) -> None:
+    """Count a crash in its group and keep it as a sample."""
+    data = event.data
+    connection.execute(
+        "INSERT INTO crash_group VALUES (?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET"
+        " first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms),"
+        " count = count + 1",
+        (event.service, fingerprint, data.error, data.message, time_ms, time_ms),
+    )
+    connection.execute(
+        "INSERT INTO crash (service, fingerprint, at_ms, instance, error, message, stack,"
+        " exit_code, signal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.service,
+            fingerprint,
+            time_ms,
+            event.instance,
+            data.error,
+            data.message,
+            data.stack and data.stack[-MAX_STACK:],
+            data.exit_code,
+            data.signal,
+        ),
+    )
+    connection.execute(
+        "DELETE FROM crash WHERE service = ?1 AND fingerprint = ?2 AND id NOT IN (SELECT id FROM"
+        " crash WHERE service = ?1 AND fingerprint = ?2 ORDER BY at_ms DESC, id DESC LIMIT ?3)",
+        (event.service, fingerprint, SAMPLES),
+    )
+
+
+def groups(
+    connection: Connection, service: str, start_ms: int, end_ms: int, limit: int
+) -> list[Group]:
+    """Return a service's groups whose time range meets [start_ms, end_ms), the latest first."""
+    rows = connection.execute(
+        "SELECT service, fingerprint, error, message, first_ms, last_ms, count FROM crash_group"
+        " WHERE service = ? AND last_ms >= ? AND first_ms < ? ORDER BY last_ms DESC LIMIT ?",
+        (service, start_ms, end_ms, limit),
+    )
+    return [Group(*row) for row in rows]
+
+
+def samples(connection: Connection, service: str, fingerprint: str) -> list[Sample]:
+    """Return the kept crashes of a group, the latest first."""
+    rows = connection.execute(
+        "SELECT service, fingerprint, at_ms, instance, error, message, stack, exit_code, signal"
+        " FROM crash WHERE service = ? AND fingerprint = ? ORDER BY at_ms DESC, id DESC",
+        (service, fingerprint),
+    )
+    return [Sample(*row) for row in rows]

@@ -1,0 +1,26 @@
+"""App messages, as the apps said them."""
+
+from collections.abc import Iterable
+
+from pulsebot.event import AppMessage
+from pulsebot.store.database import Connection
+
+
+def add(connection: Connection, messages: Iterable[tuple[AppMessage, int]]) -> None:
+    """Keep messages; each comes with its event time."""
+    connection.executemany(
+        "INSERT INTO app_message (service, instance, at_ms, level, title, text, link)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (m.service, m.instance, at_ms, m.data.level, m.data.title, m.data.text, m.data.link)
+            for m, at_ms in messages
+        ],
+    )
+
+
+def latest(connection: Connection, service: str, limit: int) -> list[tuple[int, str, str]]:
+    """Return (at_ms, level, text) of a service's newest messages, newest first."""
+    return connection.execute(
+        "SELECT at_ms, level, text FROM app_message WHERE service = ? ORDER BY at_ms DESC LIMIT ?",
+        (service, limit),
+    ).fetchall()

@@ -1,0 +1,38 @@
+"""Which services there are, when each was first and last heard of, and whose clocks lie."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pulsebot.store.database import Connection
+
+
+@dataclass(slots=True)
+class Heard:
+    """What one batch says of a service: its event times, and how many had to be clamped."""
+
+    first_ms: int
+    last_ms: int
+    clamped: int = 0
+
+
+def save(connection: Connection, heard: Mapping[str, Heard]) -> None:
+    """Widen each service's known time range; add to its clamped count."""
+    connection.executemany(
+        "INSERT INTO service VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms),"
+        " clamped = clamped + excluded.clamped",
+        [(name, h.first_ms, h.last_ms, h.clamped) for name, h in heard.items()],
+    )
+
+
+def names(connection: Connection) -> list[str]:
+    """Return every known service, sorted."""
+    return [row[0] for row in connection.execute("SELECT service FROM service ORDER BY service")]
+
+
+def find(connection: Connection, service: str) -> Heard | None:
+    """Return what is known of one service."""
+    row = connection.execute(
+        "SELECT first_ms, last_ms, clamped FROM service WHERE service = ?", (service,)
+    ).fetchone()
+    return Heard(*row) if row else None

@@ -1,0 +1,132 @@
+"""Running status: the latest of each instance, and the changes that led to it.
+
+Heartbeats that say nothing new only move `seen_ms`. A status older than the newest one of its
+instance adds to the history if it differs from what was then known; it never changes the
+present.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pulsebot.event import State, Status
+from pulsebot.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The latest status of one instance: `cpu` in per cent of a core, `rss` in bytes."""
+
+    service: str
+    instance: str
+    state: str
+    reason: str | None
+    since_ms: int
+    seen_ms: int
+    cpu: float | None
+    rss: int | None
+    uptime_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An instance went from one state to another; `previous` is None for its first."""
+
+    service: str
+    instance: str
+    at_ms: int
+    state: str
+    previous: str | None
+    reason: str | None
+
+
+_COLUMNS = "service, instance, state, reason, since_ms, seen_ms, cpu, rss, uptime_s"
+
+
+def apply(connection: Connection, event: Status, time_ms: int) -> Change | None:
+    """Take in one status; return the change that it made known, if any."""
+    now = _instance(connection, event.service, event.instance or "")
+    if now is not None and time_ms < now.seen_ms:
+        return _apply_late(connection, event, time_ms)
+    changed = now is None or now.state != event.data.state
+    since_ms = time_ms if now is None or changed else now.since_ms
+    data = event.data
+    connection.execute(
+        f"INSERT OR REPLACE INTO instance ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.service,
+            event.instance or "",
+            str(data.state),
+            data.reason,
+            since_ms,
+            time_ms,
+            data.cpu,
+            data.rss,
+            data.uptime_s,
+        ),
+    )
+    return _change(connection, event, time_ms, now.state if now else None) if changed else None
+
+
+def _apply_late(connection: Connection, event: Status, time_ms: int) -> Change | None:
+    before = connection.execute(
+        "SELECT state FROM status_change WHERE service = ? AND instance = ? AND at_ms <= ?"
+        " ORDER BY at_ms DESC LIMIT 1",
+        (event.service, event.instance or "", time_ms),
+    ).fetchone()
+    if before and before[0] == event.data.state:
+        return None
+    return _change(connection, event, time_ms, before[0] if before else None)
+
+
+def _change(connection: Connection, event: Status, time_ms: int, previous: str | None) -> Change:
+    change = Change(
+        event.service,
+        event.instance or "",
+        time_ms,
+        str(event.data.state),
+        previous,
+        event.data.reason,
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO status_change VALUES (?, ?, ?, ?, ?, ?)",
+        (change.service, change.instance, time_ms, change.state, previous, change.reason),
+    )
+    return change
+
+
+def is_restart(change: Change) -> bool:
+    """Tell whether a change is an instance coming back: it starts after it was seen before."""
+    gone = {State.DOWN, State.STOPPED}
+    return change.previous is not None and (
+        change.state == State.STARTING or (change.state == State.UP and change.previous in gone)
+    )
+
+
+def _instance(connection: Connection, service: str, instance: str) -> Instance | None:
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM instance WHERE service = ? AND instance = ?",
+        (service, instance),
+    ).fetchone()
+    return Instance(*row) if row else None
+
+
+def instances(connection: Connection, service: str | None = None) -> list[Instance]:
+    """Return the latest status of every instance, of one service or of all, sorted by name."""
+    where, values = ("WHERE service = ?", [service]) if service is not None else ("", [])
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM instance {where} ORDER BY service, instance",
+        values,
+    )
+    return [Instance(*row) for row in rows]
+
+
+def changes(
+    connection: Connection, service: str, start_ms: int, end_ms: int, limit: int
+) -> Sequence[Change]:
+    """Return the newest changes of a service within [start_ms, end_ms), newest first."""
+    rows = connection.execute(
+        "SELECT service, instance, at_ms, state, previous, reason FROM status_change"
+        " WHERE service = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms DESC LIMIT ?",
+        (service, start_ms, end_ms, limit),
+    )
+    return [Change(*row) for row in rows]

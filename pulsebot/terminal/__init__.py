@@ -1,0 +1,1 @@
+"""The terminal: what `pulsebot` does at a command line, one file each."""

@@ -1,0 +1,27 @@
+"""What every terminal command needs: the settings that were meant, and how errors are told."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pulsebot import settings
+from pulsebot.errors import InvalidInput
+from pulsebot.settings import Settings
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file; else pulsebot.yaml in this folder."),
+]
+
+
+def load_settings(config: Path | None) -> Settings:
+    """Read the settings; raises InvalidConfig with every problem."""
+    return settings.load(config)
+
+
+def existing_database(loaded: Settings) -> Path:
+    """Return the database file; raises InvalidInput where the bot never ran."""
+    if not loaded.database.exists():
+        raise InvalidInput(f"{loaded.database}: no database yet; start the bot: pulsebot run")
+    return loaded.database

@@ -1,0 +1,39 @@
+"""`pulsebot init`: a folder that runs as it is."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pulsebot.errors import InvalidInput
+
+FILES = {
+    "pulsebot.yaml": "pulsebot.yaml",
+    "crawler.yaml": "crawler.yaml",
+    "rules/rules.yaml": "rules.yaml",
+}
+"""What is written, and the template in `pulsebot/terminal/scaffold` it is a copy of."""
+
+
+def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")]) -> None:
+    """Write settings and rules that run as they are, on the embedded log."""
+    if present := [name for name in FILES if (folder / name).exists()]:
+        raise InvalidInput(
+            f"{folder / present[0]} exists already; nothing was written. Give another folder"
+        )
+    for name, template in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_template(template), encoding="utf-8")
+        typer.echo(f"wrote {path}")
+    typer.echo(
+        f"\nNow, in two terminals:\n"
+        f"  cd {folder} && pulsebot run\n"
+        f"  cd {folder} && crawler run\n"
+        'and in a third: pulsebot ask "/status"'
+    )
+
+
+def _template(name: str) -> str:
+    return (resources.files("pulsebot.terminal") / "scaffold" / name).read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Views: what is computed from events and kept for asking."""

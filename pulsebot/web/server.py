@@ -1,0 +1,129 @@
+"""The web server: `/livez`, `/readyz`, `/metrics`, and the routes that chats bring along.
+
+`/livez` answers while the process works at all; `/readyz` fails with the reasons while the
+bot cannot do its job (database, stream, lag). Chats that are out of reach are told but do not
+fail it: restarting the bot would not help them.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from pulsebot.chat.base import Chat
+from pulsebot.delivery import Delivery
+from pulsebot.errors import InvalidInput
+from pulsebot.pipeline import Pipeline
+from pulsebot.settings import Web
+from pulsebot.store import deadletters, outbox
+from pulsebot.store.database import Connection, Database
+from pulsebot.web.metrics import Depths, exposition
+
+
+class Probes:
+    """Answers about the health of the running parts."""
+
+    def __init__(
+        self,
+        database: Database,
+        pipeline: Pipeline,
+        delivery: Delivery,
+        chats: Sequence[Chat],
+        *,
+        settings: Web,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._database = database
+        self._pipeline = pipeline
+        self._delivery = delivery
+        self._chats = chats
+        self._settings = settings
+        self._now_ms = now_ms
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of the probes and of the metrics."""
+        return [
+            Route("/livez", self.livez),
+            Route("/readyz", self.readyz),
+            Route("/metrics", self.metrics),
+        ]
+
+    async def livez(self, request: Request) -> Response:
+        """Answer that the process works."""
+        del request
+        return PlainTextResponse("ok")
+
+    async def readyz(self, request: Request) -> Response:
+        """Answer 200 when the bot can do its job, else 503 with the reasons."""
+        del request
+        reasons = self.reasons()
+        chats = {chat.name: chat.health() or "ok" for chat in self._chats}
+        body = {"ready": not reasons, "reasons": reasons, "lag": self._pipeline.lag(),
+                "chats": chats, "paused": self._delivery.paused}  # fmt: skip
+        return JSONResponse(body, 503 if reasons else 200)
+
+    def reasons(self) -> list[str]:
+        """Return why the bot cannot do its job, if so."""
+        reasons = [self._pipeline.failure] if self._pipeline.failure else []
+        if not self._pipeline.ends:
+            reasons.append("the stream was not read yet")
+        if self._pipeline.lag() > self._settings.ready_lag:
+            reasons.append(f"{self._pipeline.lag()} records behind")
+        return reasons
+
+    async def metrics(self, request: Request) -> Response:
+        """Answer all metrics."""
+        del request
+        depths = await self._database.read(_depths)
+        body = exposition(self._pipeline, self._delivery, depths, self._now_ms)
+        return Response(body, media_type="text/plain; version=0.0.4")
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the process's signals to the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture nothing."""
+        yield
+
+
+def _depths(connection: Connection) -> Depths:
+    return Depths(outbox.depth(connection), deadletters.count(connection))
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Web, routes: Sequence[BaseRoute]) -> AsyncIterator[str]:
+    """Serve routes while entered; yields the base address, with the port that was taken."""
+    listener = _listen(settings)
+    app = Starlette(routes=list(routes))
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+    server = _Server(config)
+    task = asyncio.create_task(server.serve([listener]))
+    try:
+        host, port = listener.getsockname()[:2]
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _listen(settings: Web) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise InvalidInput(
+            f"web: {settings.host}:{settings.port} cannot be listened on ({error.strerror});"
+            " set another web.port, or 0 for any free one"
+        ) from error
+    return listener
