@@ -1,0 +1,101 @@
+"""What an error of Telegram means to delivery: try again, or never.
+
+Knows the vendor's exceptions and words; the rest of the room sees only ours.
+"""
+
+from datetime import timedelta
+
+import httpx
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TimedOut,
+)
+
+from pulsebot.errors import Permanent, Retryable
+
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""Failures that come before the request goes out."""
+
+_SHOWN = 200  # characters of a reply; it may be a whole error page
+_FORMAT = ("can't parse entities", "message is too long", "entities_too_long")
+_MENDS = {
+    "chat not found": "check the id in telegram.chats, and let the bot join the chat",
+    "thread not found": "the topic is gone; name another one or none",
+    "not enough rights": "let an administrator allow the bot to write",
+}
+
+
+def refusal(error: Exception, target: str) -> Retryable | Permanent:
+    """Translate what a call for `target` raised; the text carries the mend where one is known."""
+    match error:
+        case RetryAfter():
+            after = seconds(error)
+            return Retryable(
+                f"Telegram asks to wait {after:.0f} s", after=after, whole_destination=True
+            )
+        case ChatMigrated(new_chat_id=new):
+            return Permanent(
+                f"{target} became a supergroup: write its new id {new} into telegram.chats",
+                moved_to=str(new),
+            )
+        case Forbidden():
+            return Permanent(
+                f"Telegram forbids writing to {target} ({error}): "
+                "add the bot to the chat, or let the person send it /start"
+            )
+        case InvalidToken():
+            return Permanent(
+                "Telegram refuses the token: check telegram.token (and telegram.base_url)"
+            )
+        case BadRequest():
+            return _bad_request(str(error), target)
+        case _:
+            return _failed(error)
+
+
+def trouble(error: Exception) -> str:
+    """Say in a few words why listening failed."""
+    if isinstance(error, Conflict):
+        return f"another process listens with the same token ({error})"
+    return refusal(error, "Telegram").reason
+
+
+def seconds(error: RetryAfter) -> float:
+    """Return the wait that Telegram asked for."""
+    wait = error.retry_after
+    return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+
+
+def _bad_request(text: str, target: str) -> Permanent:
+    lower = text.lower()
+    if any(words in lower for words in _FORMAT):
+        return Permanent(f"Telegram refuses the format ({text})", unformatted=True)
+    mend = next((mend for words, mend in _MENDS.items() if words in lower), None)
+    return Permanent(f"Telegram refuses {target} ({text})" + (f": {mend}" if mend else ""))
+
+
+def _failed(error: Exception) -> Retryable:
+    cause = error.__cause__
+    if isinstance(error, TimedOut):
+        return Retryable(
+            f"Telegram did not answer in time ({type(cause).__name__})",
+            sent_unknown=not isinstance(cause, _NOT_SENT),
+        )
+    if isinstance(error, NetworkError) and cause is None:  # Telegram answered: a server error
+        return Retryable(f"Telegram is in trouble ({str(error)[:_SHOWN]})")
+    if isinstance(error, NetworkError):
+        broke = isinstance(cause, httpx.HTTPError) and not isinstance(cause, _NOT_SENT)
+        return Retryable(f"cannot reach Telegram ({type(cause).__name__})", sent_unknown=broke)
+    return Retryable(f"unexpected answer of Telegram ({str(error)[:_SHOWN]})", sent_unknown=True)
