@@ -24,6 +24,9 @@ MILLISECOND = timedelta(milliseconds=1)
 MAX_EVENT_BYTES = 1_000_000
 """Largest record value that is decoded; Kafka's own default limit is 1,048,588 bytes."""
 
+MAX_DIGITS = 19
+"""Of a sequence in a header: enough for 64 bits, and too few to make int() slow."""
+
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Time = Annotated[datetime, Meta(tz=True)]
 Tags = dict[Annotated[str, Meta(max_length=100)], Annotated[str, Meta(max_length=500)]]
@@ -157,7 +160,8 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Ev
         raise InvalidEvent(f"{len(value)} bytes; an event may have {MAX_EVENT_BYTES} at most")
     try:
         if headers:
-            attributes = {k: v for k, v in headers if k.startswith("ce_")}
+            # Kafka headers may be null, whatever the type says.
+            attributes = {k: v for k, v in headers if k.startswith("ce_") and v is not None}
             if "ce_specversion" in attributes:
                 return _decode_binary(attributes, value)
         return _decoder.decode(value)
@@ -170,14 +174,21 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Ev
 
 
 def _decode_binary(attributes: Mapping[str, bytes], value: bytes) -> Event:
-    envelope: dict[str, Any] = {k[3:]: v.decode() for k, v in attributes.items()}
+    envelope: dict[str, Any] = {name[3:]: _text(name, v) for name, v in attributes.items()}
     if (sequence := envelope.get("sequence")) is not None:
-        if not (sequence.isascii() and sequence.isdigit()):
-            raise InvalidEvent("header ce_sequence must be a whole number")
+        if not (sequence.isascii() and sequence.isdigit() and len(sequence) <= MAX_DIGITS):
+            raise InvalidEvent(f"header ce_sequence must be 1 to {MAX_DIGITS} digits")
         envelope["sequence"] = int(sequence)
     envelope["data"] = msgspec.json.decode(value)
     decoded: Event = msgspec.convert(envelope, Event)
     return decoded
+
+
+def _text(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidEvent(f"header {name} is not UTF-8: {error}") from error
 
 
 def encode(event: Event) -> bytes:

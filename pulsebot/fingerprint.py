@@ -15,11 +15,20 @@ from pulsebot.event import Crash
 MAX_FRAMES = 8
 """Innermost frames that count; deeper ones tell how we got there, not what broke."""
 
+MAX_STACK = 16_000
+"""Characters looked at from either end of a stack: bounds the work, whatever is sent."""
+
 _PYTHON_FRAME = re.compile(
-    r'^\s*File "(?P<file>[^"\n]{1,300})", line \d{1,9}, in (?P<function>\S{1,200})'
+    r'^[\s|]*File "(?P<file>[^"\n]{1,300})", line \d{1,9}, in (?P<function>\S{1,200})'
 )
-_JAVA_FRAME = re.compile(r"^\s*at (?P<function>[\w.$<>/]{1,300})\(")
-_NODE_FRAME = re.compile(r"^\s*at (?:async )?(?P<function>[\w.$<>\[\] ]{1,200}) \(")
+_JAVA_FRAME = re.compile(r"^\s*at (?P<function>[\w.$<>/@-]{1,300})\(")
+_NODE_FRAME = re.compile(r"^\s*at (?:async )?(?P<function>[\w.$<>\[\]# ]{1,200}) \(")
+_GENERATED = re.compile(
+    r"@[\w.-]{1,50}(?=/)|/0x[0-9a-f]+|(?<=\$\$Lambda)\$?\d+|(?<=\$Proxy)\d+"
+    r"|(?<=Accessor)\d+|(?<=CGLIB\$\$)[0-9a-f]+"
+)
+"""What the JVM's own class names change with each run: versions, numbers, addresses."""
+
 _VALUE = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|\d+")
 
 
@@ -30,19 +39,27 @@ def fingerprint(event: Crash) -> str:
         return data.fingerprint
     shape = _frames(data.stack or "") or [_without_values(data.message or "")]
     parts = [data.error, *shape, data.signal or "", str(data.exit_code or "")]
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()
+    return hashlib.blake2b("\0".join(parts).encode(errors="replace"), digest_size=6).hexdigest()
 
 
 def _frames(stack: str) -> list[str]:
     frames = []
-    for line in stack.splitlines():
+    for line in _ends(stack).splitlines():
         if found := _PYTHON_FRAME.match(line):
             frames.append(f"{found['file'].rpartition('/')[2]}:{found['function']}")
         elif found := _JAVA_FRAME.match(line) or _NODE_FRAME.match(line):
-            frames.append(found["function"])
+            frames.append(_GENERATED.sub("", found["function"]))
     python = any(":" in frame for frame in frames)
     # Python prints the innermost frame last, Java and JavaScript first.
     return frames[-MAX_FRAMES:] if python else frames[:MAX_FRAMES]
+
+
+def _ends(stack: str) -> str:
+    """Return what holds the innermost frames, first or last; a line that is cut is left out."""
+    if len(stack) <= 2 * MAX_STACK:
+        return stack
+    head, tail = stack[:MAX_STACK], stack[-MAX_STACK:]
+    return f"{head.rpartition(chr(10))[0]}\n{tail.partition(chr(10))[2]}"
 
 
 def _without_values(text: str) -> str:

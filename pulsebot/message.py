@@ -82,7 +82,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(value: bytes) -> Message:
-    """Decode what `encode` made; raises msgspec.DecodeError on anything else."""
+    """Decode what `encode` made; raises ValueError (msgspec's are such) on anything else."""
     return _decoder.decode(value)
 
 
@@ -109,14 +109,17 @@ def _plain_part(part: Part) -> str:
 
 
 def table_text(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> str:
-    """Lay a table out in columns for a monospaced font; numbers are set to the right."""
+    """Lay a table out in columns for a monospaced font; numbers are set to the right.
+
+    A line break within a cell becomes a blank, so that a row stays a line.
+    """
     if not rows:
         return "(nothing)"
-    columns = list(zip(header, *rows, strict=True))
+    lines = [tuple(" ".join(cell.splitlines()) for cell in row) for row in (header, *rows)]
+    columns = list(zip(*lines, strict=True))
     widths = [max(map(len, column)) for column in columns]
     right = [all(is_number(cell) for cell in column[1:]) for column in columns]
-    lines = [_table_line(row, widths, right) for row in (header, *rows)]
-    return "\n".join(lines)
+    return "\n".join(_table_line(line, widths, right) for line in lines)
 
 
 def _table_line(row: tuple[str, ...], widths: list[int], right: list[bool]) -> str:
