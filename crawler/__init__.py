@@ -1,1 +1,1 @@
-"""Crawlers: they watch services, or sit inside them, and stream what they see."""
+"""Crawlers: what watches a service, or sits inside it, and streams its events."""

@@ -1,0 +1,92 @@
+"""Sends events once, by hand or from a script: to the stream itself, without a spool.
+
+Every event has an id of its own and no sequence, so it counts exactly once however often the
+stream is asked to take it; a caller that repeats an event gives it the same id. Two senders
+at once share nothing.
+
+This module must not know the command line.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from pulsebot.errors import InvalidEvent, StreamError
+from pulsebot.event import Event, decode, encode
+from pulsebot.stream.base import Outgoing, Writer
+from pulsebot.stream.config import StreamSettings, Topics
+from pulsebot.stream.open import open_writer
+
+BATCH = 500
+PAUSE_S = 0.2
+
+T = TypeVar("T")
+
+
+def send(batches: Iterable[Sequence[Event]], stream: StreamSettings, within_s: float) -> int:
+    """Append the events and return how many the stream has taken durably.
+
+    Each batch may take `within_s` seconds. Raises StreamError where the stream did not
+    confirm a batch in that time; batches before it are sent, later ones are not.
+    """
+    return asyncio.run(_send(batches, stream, within_s))
+
+
+def parse_lines(
+    lines: Iterable[bytes], report: Callable[[int, str], None]
+) -> Iterator[Sequence[Event]]:
+    """Yield the events of newline-delimited CloudEvents, in batches and in order.
+
+    Ids, producers and sequences stay as given. `report` gets the number of each unusable
+    line and why; empty lines are passed over.
+    """
+    return _batches(_parsed(lines, report))
+
+
+def _parsed(lines: Iterable[bytes], report: Callable[[int, str], None]) -> Iterator[Event]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield decode(line)
+        except InvalidEvent as error:
+            report(number, str(error))
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+async def _send(batches: Iterable[Sequence[Event]], stream: StreamSettings, within_s: float) -> int:
+    sent = 0
+    try:
+        async with asyncio.timeout(within_s) as limit, open_writer(stream) as writer:
+            for batch in batches:
+                limit.reschedule(asyncio.get_running_loop().time() + within_s)
+                await _append(writer, [_outgoing(event, stream.topics) for event in batch])
+                sent += len(batch)
+    except TimeoutError:
+        raise StreamError(
+            f"the stream did not answer within {within_s:g} s; {sent} event(s) were sent before"
+        ) from None
+    return sent
+
+
+async def _append(writer: Writer, records: Sequence[Outgoing]) -> None:
+    """Append, again and again until the caller's time limit: the ids make that safe."""
+    while True:
+        try:
+            return await writer.append(records)
+        except StreamError:
+            await asyncio.sleep(PAUSE_S)
+
+
+def _outgoing(event: Event, topics: Topics) -> Outgoing:
+    return Outgoing(topics.name(event.kind.value, event.service), event.service, encode(event))
