@@ -58,8 +58,8 @@ def test_all_problems_are_told_at_once_with_their_lines() -> None:
     ) == [
         "crawler.yaml:1: `servise` is not a known key",
         (
-            "crawler.yaml:4: `stream.bootstrap`: List should have at least 1 item after validation, "
-            "not 0"
+            "crawler.yaml:4: `stream.bootstrap`: "
+            "List should have at least 1 item after validation, not 0"
         ),
         "crawler.yaml:5: `stream.oops` is not a known key",
         "crawler.yaml:7: `spool.max_mb`: Input should be greater than or equal to 1",
