@@ -1,7 +1,8 @@
 """The embedded log's Reader: looks for new records from a thread of its own.
 
-Waiting is polling, of one number that SQLite changes with every commit (`data_version`): every
-5 ms after the last record was seen, then slower, down to every 50 ms.
+Waiting is a glance at the size and time of SQLite's write-ahead file, every 5 ms at first, then
+slower, down to every 50 ms: half a per cent of a core. Files' times are coarse, so every second
+the log itself is asked.
 
 This module must not know the tables.
 """
@@ -19,6 +20,7 @@ from pulsebot.stream.local.scanner import Cursor, LocalRecord, Scanner
 
 SHORTEST_PAUSE_S = 0.005
 LONGEST_PAUSE_S = 0.05
+ASK_EVERY_S = 1.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,15 +70,22 @@ class LocalReader:
         """
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout_s
-        pause = SHORTEST_PAUSE_S
         while True:
+            seen = self._scanner.glance()
             records, at_end = await self._look(max_records)
             left = deadline - clock()
             if records or left <= 0:
                 return records
             if at_end:
-                await asyncio.sleep(min(pause, left))
-                pause = min(pause * 1.5, LONGEST_PAUSE_S)
+                await self._wait(seen, min(left, ASK_EVERY_S))
+
+    async def _wait(self, seen: object, at_most_s: float) -> None:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + at_most_s
+        pause = SHORTEST_PAUSE_S
+        while self._thread and self._scanner.glance() == seen and (left := deadline - clock()) > 0:
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, LONGEST_PAUSE_S)
 
     async def _look(self, max_records: int) -> tuple[Sequence[LocalRecord], bool]:
         cursor = self._cursor
