@@ -324,7 +324,10 @@ async def test_a_second_listener_shows_in_health_and_goes_away(server: FakeTeleg
         await server.until(lambda fake: fake.calls[-1] == "getMe")
         assert "same token" in (chat.health() or "")
         await server.say(GROUP, "/status")
-        await server.until(lambda fake: bool(fake.sent))
+        await server.until(lambda fake: len(fake.sent) == 1)
+        await server.say(GROUP, "/status")
+        await server.until(lambda fake: len(fake.sent) == 2)
+        assert chat.health() is None
 
 
 async def rival_poll(server: FakeTelegram) -> None:

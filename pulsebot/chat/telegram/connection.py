@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 from telegram import Bot, BotCommand, Update
-from telegram.error import RetryAfter, TelegramError
+from telegram.error import Conflict, RetryAfter, TelegramError
 
 from pulsebot.chat.telegram.refusal import seconds, trouble
 
@@ -66,6 +66,7 @@ class Connection:
         self._check_s = check_s
         self._offset = 0
         self._pause = _FIRST_PAUSE_S
+        self._contested = False
 
     async def run(self) -> None:
         """Connect and listen, again after every failure; ends only by being cancelled."""
@@ -94,19 +95,21 @@ class Connection:
         return username
 
     async def _poll(self, username: str) -> None:
+        wait = 0  # the first poll shows at once whether polling works
         while True:
             updates = await self._bot.get_updates(
-                self._offset, timeout=_POLL_S, read_timeout=10, allowed_updates=_WANTED
+                self._offset, timeout=wait, read_timeout=10, allowed_updates=_WANTED
             )
-            self._works()
+            self._works(settled=wait > 0)
             for update in updates:
                 await self._accept(update, username)
                 self._offset = update.update_id + 1
+            wait = _POLL_S
 
     async def _look_after(self, hook: Hook) -> None:
         while True:
             info = await self._bot.get_webhook_info()
-            self._works()
+            self._works(settled=True)
             if info.url != hook.url:
                 await self._register(hook)
             failed = info.last_error_date.timestamp() if info.last_error_date else 0.0
@@ -117,15 +120,19 @@ class Connection:
     async def _register(self, hook: Hook) -> None:
         await self._bot.set_webhook(hook.url, secret_token=hook.secret, allowed_updates=_WANTED)
 
-    def _works(self) -> None:
-        if self.trouble:
+    def _works(self, *, settled: bool) -> None:
+        """Note a success; a rival lets short polls through, so only a long one ends a conflict."""
+        if settled:
+            self._contested = False
+            self._pause = _FIRST_PAUSE_S
+        if self.trouble and not self._contested:
             _log.info("listening to Telegram", username=self.username)
-        self.trouble = None
-        self._pause = _FIRST_PAUSE_S
+            self.trouble = None
 
     def _failed(self, error: Exception) -> float:
         """Note the trouble (logging each only once) and return the seconds to wait."""
         words = trouble(error)
+        self._contested = self._contested or isinstance(error, Conflict)
         if words != self.trouble:
             _log.warning("not listening to Telegram", reason=words)
         self.trouble = words
