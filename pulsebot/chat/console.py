@@ -47,6 +47,7 @@ class ConsoleChat:
     """
 
     name = "console"
+    pace_s = 0.0
 
     def __init__(
         self,

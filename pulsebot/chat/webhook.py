@@ -46,6 +46,7 @@ class WebhookChat:
     """
 
     name = "webhook"
+    pace_s = 0.0
 
     def __init__(self, settings: Mapping[str, Webhook]) -> None:
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, often secret

@@ -198,13 +198,11 @@ async def test_a_permanent_error_says_the_mend(
 
 
 async def test_a_group_that_became_a_supergroup_tells_its_new_id(server: FakeTelegram) -> None:
-    """The first send reports the move, later ones go to the new id by themselves."""
-    async with listening(server) as chat:
-        with pytest.raises(Permanent) as caught:
-            await chat.send(str(OLD), HELLO)
-        assert caught.value.moved_to == str(GROUP)
-        await chat.send(str(OLD), HELLO)
-    assert [sent.chat for sent in server.sent] == [GROUP]
+    """Delivery can send to the new id, and a person reads what to change."""
+    error = await refused(server, str(OLD))
+    assert isinstance(error, Permanent)
+    assert error.moved_to == str(GROUP)
+    assert "write its new id" in error.reason
 
 
 @pytest.mark.parametrize(

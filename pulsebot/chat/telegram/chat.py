@@ -48,13 +48,18 @@ class TelegramChat:
     """
 
     name = "telegram"
+    pace_s = 1.0
+    """https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
+
+    One message a second and chat. A group takes 20 a minute: a longer burst than that meets the
+    429 with its wait, a short one need not.
+    """
 
     def __init__(self, settings: Telegram, handler: Handler, commands: Mapping[str, str]) -> None:
         silence()
         token = settings.token.get_secret_value()
         _check(settings, token, commands)
         self._chats = {name: str(chat) for name, chat in settings.chats.items()}
-        self._moved: dict[str, str] = {}
         self._requests = (RedactingRequest(token), RedactingRequest(token))
         self._bot = Bot(
             token,
@@ -96,10 +101,7 @@ class TelegramChat:
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
             )
         except Exception as error:
-            refused = refusal(error, f"telegram:{target}")
-            if isinstance(refused, Permanent) and refused.moved_to:
-                self._moved[chat] = refused.moved_to
-            raise refused from error
+            raise refusal(error, f"telegram:{target}") from error
         return Reference(f"{sent.chat_id}/{topic}" if topic else f"{sent.chat_id}", f"{sent.id}")
 
     def health(self) -> str | None:
@@ -113,8 +115,7 @@ class TelegramChat:
         return (Route(WEBHOOK_PATH, self._called, methods=["POST"]),)
 
     def _place(self, target: str) -> tuple[str, int | None]:
-        named = self._chats.get(target, target)
-        match = _TARGET.fullmatch(self._moved.get(named, named))
+        match = _TARGET.fullmatch(self._chats.get(target, target))
         if not match:
             known = ", ".join(sorted(self._chats)) or "none yet"
             raise Permanent(
