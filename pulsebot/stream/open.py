@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pulsebot.errors import InvalidInput
 from pulsebot.stream.base import Admin, Reader, Writer
 from pulsebot.stream.config import StreamSettings
 
@@ -37,14 +38,20 @@ _STREAMS: dict[str, Callable[[], _Stream]] = {
 
 def open_reader(settings: StreamSettings) -> Reader:
     """Make the reader that the settings mean; entering it opens the stream."""
-    return _STREAMS[settings.type]().reader(settings)
+    return _stream(settings).reader(settings)
 
 
 def open_writer(settings: StreamSettings) -> Writer:
     """Make the writer that the settings mean; entering it opens the stream."""
-    return _STREAMS[settings.type]().writer(settings)
+    return _stream(settings).writer(settings)
 
 
 def open_admin(settings: StreamSettings) -> Admin:
     """Make the admin that the settings mean."""
-    return _STREAMS[settings.type]().admin(settings)
+    return _stream(settings).admin(settings)
+
+
+def _stream(settings: StreamSettings) -> _Stream:
+    if settings.type not in _STREAMS:
+        raise InvalidInput(f"stream.type {settings.type}: not here; use {', '.join(_STREAMS)}")
+    return _STREAMS[settings.type]()
