@@ -70,7 +70,16 @@ def test_more_marks_than_telegram_takes_are_left_out() -> None:
     assert "k149: v" in shown
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "https://x/" + "a" * 2_000])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "https://x.example/" + "a" * 2_000,
+        "http://board:8080/",
+        "https://x.example/a b",
+        "https://[x.example/",
+    ],
+)
 def test_an_address_that_makes_no_link_is_shown(url: str) -> None:
     """Unusable or very long addresses are text."""
     shown, entities = parse(render(Message("t", (Link("log", url),)), formatted=True))

@@ -4,9 +4,11 @@ Text is shortened before any markup goes around it, so that no tag is ever cut.
 """
 
 import html
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pulsebot.message import Code, Fields, Link, Message, Note, Table, Text, headline, table_text
 
@@ -21,6 +23,7 @@ ENTITIES = 100
 URL_LIMIT = 1024
 """Longer addresses are shown as text: all entities together may not grow much above 9,000."""
 
+_WEB = re.compile(r"https?://[^\s<>\"]+")
 _KEPT = 80  # of a piece that must be shortened, where the others leave it no room
 
 
@@ -74,7 +77,13 @@ def _pieces(message: Message, *, linked: bool) -> Iterator[_Piece]:
 
 
 def _linkable(url: str) -> bool:
-    return url.startswith(("http://", "https://")) and len(url) <= URL_LIMIT
+    """Tell whether Telegram makes a link of it: it drops others, and the address with them."""
+    if len(url) > URL_LIMIT or not _WEB.fullmatch(url):
+        return False
+    try:
+        return "." in (urlsplit(url).hostname or "")
+    except ValueError:
+        return False
 
 
 def _sound(piece: _Piece) -> _Piece:
