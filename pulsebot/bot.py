@@ -18,7 +18,7 @@ from pulsebot.commands.table import COMMANDS
 from pulsebot.errors import InvalidInput
 from pulsebot.message import Message, Text
 from pulsebot.settings import Access, Settings
-from pulsebot.store.database import Database
+from pulsebot.store.database import ReadOnly
 from pulsebot.timespan import zone_of
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ class Bot:
 
     def __init__(
         self,
-        database: Database,
+        database: ReadOnly,
         settings: Settings,
         *,
         now_ms: Callable[[], int],
@@ -52,7 +52,7 @@ class Bot:
             log.warning("not answered: not on the access list", chat=asker.chat, user=asker.user)
             return _not_allowed(asker)
         try:
-            return await self._run(incoming)
+            return await self.run(incoming)
         except InvalidInput as error:
             return Message(str(error))
         except Exception:
@@ -63,7 +63,8 @@ class Bot:
                 (Text(f"The details are in my log under {reference}."),),
             )
 
-    async def _run(self, incoming: Incoming) -> Message:
+    async def run(self, incoming: Incoming) -> Message:
+        """Answer a command of somebody who may ask; raises InvalidInput."""
         name, *words = _words(incoming.text) or ["help"]
         command = COMMANDS.get(name.removeprefix("/").casefold())
         if command is None:

@@ -6,9 +6,11 @@ that it was given; the handler's answer is the reply. When, whether and how ofte
 delivery's business.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
+
+from starlette.routing import BaseRoute
 
 from pulsebot.message import Message
 
@@ -80,3 +82,6 @@ class Chat(Protocol):
 
     def health(self) -> str | None:
         """Return what is wrong with the connection, in a few words, or None."""
+
+    def http_routes(self) -> Sequence[BaseRoute]:
+        """Return what our web server must serve for the platform to reach us; often nothing."""

@@ -23,6 +23,7 @@ from prompt_toolkit.formatted_text import HTML
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.shortcuts import CompleteStyle
 from rich.console import Console
+from starlette.routing import BaseRoute
 
 from pulsebot.chat import terminal
 from pulsebot.chat.base import Asker, Handler, Incoming, Reference
@@ -98,6 +99,10 @@ class ConsoleChat:
     def health(self) -> str | None:
         """Return None: a terminal that is gone shows when something is sent."""
         return None
+
+    def http_routes(self) -> Sequence[BaseRoute]:
+        """Return nothing: nobody has to reach us."""
+        return ()
 
     def _print(self, what: object) -> None:
         try:

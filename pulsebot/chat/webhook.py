@@ -17,13 +17,14 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Self
 
 import httpx
 import msgspec
+from starlette.routing import BaseRoute
 
 from pulsebot.chat.base import Reference
 from pulsebot.errors import InvalidInput, Permanent, Retryable
@@ -85,6 +86,10 @@ class WebhookChat:
     def health(self) -> str | None:
         """Return None: there is no connection to keep."""
         return None
+
+    def http_routes(self) -> Sequence[BaseRoute]:
+        """Return nothing: nobody has to reach us."""
+        return ()
 
     async def _exchange(self, target: str, request: httpx.Request) -> None:
         reply = await self._client.send(request, stream=True)

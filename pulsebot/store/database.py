@@ -82,15 +82,58 @@ def transaction(connection: Connection) -> Iterator[Connection]:
         raise
 
 
-class Database:
-    """The open file, for one process at a time. An async context manager."""
+class ReadOnly:
+    """The file for asking only, also beside the process that writes it.
+
+    An async context manager.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._local = threading.local()
         self._opened: list[Connection] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        self._readers.shutdown()
+        for connection in self._opened:
+            connection.close()
+
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work(connection, …)` on a read-only connection, on one consistent snapshot."""
+
+        def run() -> T:
+            connection = self._reading()
+            connection.execute("BEGIN")
+            try:
+                return work(connection, *args, **kwargs)
+            finally:
+                connection.execute("ROLLBACK")
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    def _reading(self) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self.path, read_only=True)
+            self._opened.append(connection)
+        return connection
+
+
+class Database(ReadOnly):
+    """The file for reading and writing, for one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._lock: TextIO | None = None
 
     async def __aenter__(self) -> Self:
@@ -114,9 +157,7 @@ class Database:
 
     def _release(self) -> None:
         self._writer.shutdown()
-        self._readers.shutdown()
-        for connection in self._opened:
-            connection.close()
+        super()._release()
         if self._lock:
             self._lock.close()
 
@@ -133,28 +174,6 @@ class Database:
                 return work(connection, *args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, run)
-
-    async def read(
-        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run `work(connection, …)` on a read-only connection, on one consistent snapshot."""
-
-        def run() -> T:
-            connection = self._reading()
-            connection.execute("BEGIN")
-            try:
-                return work(connection, *args, **kwargs)
-            finally:
-                connection.execute("ROLLBACK")
-
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
-
-    def _reading(self) -> Connection:
-        connection: Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = connect(self.path, read_only=True)
-            self._opened.append(connection)
-        return connection
 
 
 def lock(path: Path) -> TextIO:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Self
 
 from slack_sdk.web.async_client import AsyncWebClient
+from starlette.routing import BaseRoute
 
 from pulsebot.chat.base import Handler, Reference
 from pulsebot.chat.slack.web import new_client, new_session, post
@@ -54,3 +55,7 @@ class SlackChat:
     def health(self) -> str | None:
         """Return what is wrong with the connection, in a few words, or None."""
         return None if self._client else "not open"
+
+    def http_routes(self) -> Sequence[BaseRoute]:
+        """Return nothing: nobody has to reach us."""
+        return ()

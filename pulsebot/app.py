@@ -1,0 +1,142 @@
+"""The app: the only place where the parts are put together, and taken apart again.
+
+Entered in the order database → chats → delivery → stream, so that intake closes first and
+what it decided can still be sent. One task group holds everything that runs.
+"""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from pulsebot.bot import Bot
+from pulsebot.chat.base import Chat
+from pulsebot.chat.table import Surroundings, open_chats
+from pulsebot.commands.table import COMMANDS
+from pulsebot.decide import Decider
+from pulsebot.delivery import Delivery
+from pulsebot.intake import Intake
+from pulsebot.pipeline import Pipeline
+from pulsebot.ruleset import Ruleset
+from pulsebot.scheduler import Scheduler
+from pulsebot.settings import Settings
+from pulsebot.store.database import Database
+from pulsebot.stream.open import open_reader
+from pulsebot.timespan import zone_of
+from pulsebot.web.server import Probes, serving
+
+log = structlog.get_logger(__name__)
+
+DRAIN_S = 5.0
+"""Time that the outbox gets after intake has stopped; the rest is sent after the next start."""
+
+
+def now_ms() -> int:
+    """Return the wall clock in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class App:
+    """The running parts. `stop` is set to end them all."""
+
+    settings: Settings
+    database: Database
+    chats: Sequence[Chat]
+    delivery: Delivery
+    pipeline: Pipeline
+    scheduler: Scheduler
+    stop: asyncio.Event
+    address: str | None = None
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
+    """Enter every part; nothing consumes or sends until `run` or `run_once`."""
+    stop = asyncio.Event()
+    async with contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(settings.database))
+        parts: list[Pipeline] = []
+        bot = Bot(
+            database,
+            settings,
+            now_ms=now_ms,
+            behind=lambda: parts[0].lag() if parts else 0,
+        )
+        around = Surroundings(
+            bot.answer,
+            {command.name: command.help for command in COMMANDS.values()},
+            on_exit=stop.set,
+        )
+        chats = open_chats(settings, around)
+        for chat in chats:
+            await stack.enter_async_context(chat)
+        delivery = Delivery(database, {c.name: c for c in chats}, settings.delivery, now_ms)
+        reader = await stack.enter_async_context(open_reader(settings.stream))
+        intake = Intake(Decider(ruleset, zone_of(settings.timezone)), settings.clock)
+        pipeline = Pipeline(database, reader, intake, now_ms=now_ms, committed=delivery.wake)
+        parts.append(pipeline)
+        scheduler = Scheduler(
+            database,
+            lambda: intake.decider.ruleset.digests,
+            settings.retention,
+            now_ms=now_ms,
+            committed=delivery.wake,
+        )
+        app = App(settings, database, chats, delivery, pipeline, scheduler, stop)
+        if settings.web is not None:
+            probes = Probes(
+                database, pipeline, delivery, chats, settings=settings.web, now_ms=now_ms
+            )
+            routes = [*probes.routes(), *(route for chat in chats for route in chat.http_routes())]
+            app.address = await stack.enter_async_context(serving(settings.web, routes))
+        await _begin(app)
+        yield app
+
+
+async def run(app: App) -> None:
+    """Consume, decide, send and answer until `app.stop` is set; then drain."""
+    _stop_on_signals(app.stop)
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(app.delivery.run(), name="delivery")
+        await group.create_task(app.pipeline.start(), name="pipeline-start")
+        consuming = group.create_task(app.pipeline.run(), name="pipeline")
+        async with app.scheduler:
+            await app.stop.wait()
+        log.info("stopping")
+        await _end(consuming)
+        await asyncio.sleep(0)
+        await _end(sending, after_s=0)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(app.delivery.drain(), DRAIN_S)
+
+
+async def run_once(app: App) -> None:
+    """Consume to the present end of the log, make what digests are due, send what is due."""
+    await app.pipeline.start()
+    await app.pipeline.run_to_end()
+    await app.scheduler.digests()
+    await app.delivery.drain()
+
+
+async def _begin(app: App) -> None:
+    """Note what a process that died left in the middle of being sent."""
+    if uncertain := await app.delivery.recover():
+        log.warning("the last run ended while sending", uncertain=uncertain)
+
+
+async def _end(task: asyncio.Task[None], after_s: float = 0) -> None:
+    await asyncio.sleep(after_s)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)

@@ -1,0 +1,34 @@
+"""`pulsebot run`: the bot itself."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from pulsebot import app, logs
+from pulsebot.chat.table import CHATS
+from pulsebot.ruleset import Ruleset, load_rules
+from pulsebot.settings import Settings
+from pulsebot.terminal.context import ConfigOption, load_settings
+
+
+def run(
+    *,
+    once: Annotated[
+        bool, typer.Option("--once", help="Consume to the end of the log, send, and exit.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Consume events, evaluate the rules, send what is due, answer questions."""
+    settings = load_settings(config)
+    ruleset = load_rules(settings.rules, chats=CHATS)
+    logs.configure(settings.logs, logs.secrets_of(settings))
+    asyncio.run(_run(settings, ruleset, once=once))
+
+
+async def _run(settings: Settings, ruleset: Ruleset, *, once: bool) -> None:
+    async with app.opened(settings, ruleset) as opened:
+        if once:
+            await app.run_once(opened)
+        else:
+            await app.run(opened)
