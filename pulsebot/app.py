@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -24,7 +25,8 @@ from pulsebot.pipeline import Pipeline
 from pulsebot.ruleset import Ruleset
 from pulsebot.scheduler import Scheduler
 from pulsebot.settings import Settings
-from pulsebot.store.database import Database
+from pulsebot.store import services
+from pulsebot.store.database import Database, connect
 from pulsebot.stream.open import open_reader
 from pulsebot.timespan import zone_of
 from pulsebot.web.server import Probes, serving
@@ -70,6 +72,7 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
         around = Surroundings(
             bot.answer,
             {command.name: command.help for command in COMMANDS.values()},
+            services=_completing(settings.database, stack),
             on_exit=stop.set,
         )
         chats = open_chats(settings, around)
@@ -121,6 +124,13 @@ async def run_once(app: App) -> None:
     await app.pipeline.run_to_end()
     await app.scheduler.digests()
     await app.delivery.drain()
+
+
+def _completing(path: Path, stack: contextlib.AsyncExitStack) -> Callable[[], list[str]]:
+    """Return what names the services while somebody types: a quick read, on its own connection."""
+    connection = connect(path, read_only=True)
+    stack.callback(connection.close)
+    return lambda: services.names(connection)
 
 
 async def _begin(app: App) -> None:

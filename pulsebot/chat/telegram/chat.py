@@ -54,7 +54,6 @@ class TelegramChat:
     One message a second and chat. A group takes 20 a minute: a longer burst than that meets the
     429 with its wait, a short one need not.
     """
-    """https://core.telegram.org/bots/faq: one message a second and chat."""
 
     def __init__(self, settings: Telegram, handler: Handler, commands: Mapping[str, str]) -> None:
         silence()
