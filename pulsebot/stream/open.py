@@ -31,7 +31,18 @@ def _local() -> _Stream:
     return _Stream(LocalReader, LocalWriter, LocalAdmin)
 
 
+def _kafka() -> _Stream:
+    from pulsebot.stream.kafka import (  # noqa: PLC0415 - see above
+        KafkaAdmin,
+        KafkaReader,
+        KafkaWriter,
+    )
+
+    return _Stream(KafkaReader, KafkaWriter, KafkaAdmin)
+
+
 _STREAMS: dict[str, Callable[[], _Stream]] = {
+    "kafka": _kafka,
     "local": _local,
 }
 

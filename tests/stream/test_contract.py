@@ -1,20 +1,22 @@
 """What every stream promises: one suite, run against each implementation.
 
-A new implementation adds a `Lab` to `LABS`; nothing below needs to know which one it is.
+A new implementation adds a `Lab` to the fixture `lab`; nothing below needs to know which one it is.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from pulsebot.errors import StreamError
 from pulsebot.stream.base import Outgoing, Partition, Reader, Record, TopicPlan, Writer
-from pulsebot.stream.config import LocalStream, StreamSettings, Topics
+from pulsebot.stream.config import KafkaStream, LocalStream, StreamSettings, Topics
 from pulsebot.stream.open import open_admin, open_reader, open_writer
 
 DAY_MS = 86_400_000
@@ -33,8 +35,8 @@ class Lab:
     expire: Callable[[Partition, int], Awaitable[None]]
 
 
-async def local_lab(folder: Path) -> AsyncIterator[Lab]:
-    """Yield the embedded log in a file of its own."""
+def local_lab(folder: Path) -> Lab:
+    """Return the embedded log in a file of its own."""
 
     def settings(topics: Topics) -> StreamSettings:
         return LocalStream(path=folder / "log.db", topics=topics)
@@ -43,17 +45,32 @@ async def local_lab(folder: Path) -> AsyncIterator[Lab]:
         async with open_writer(settings(Topics())):
             pass  # a writer removes what is too old as it opens the log
 
-    yield Lab(settings, expire)
+    return Lab(settings, expire)
 
 
-LABS = {"local": local_lab}
+def kafka_lab(bootstrap: str) -> Lab:
+    """Return the lab of the shared broker, whose topics have names of their own."""
+
+    def settings(topics: Topics) -> StreamSettings:
+        return KafkaStream(type="kafka", bootstrap=bootstrap.split(","), topics=topics)
+
+    async def expire(partition: Partition, before: int) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_records({TopicPartition(*partition): RecordsToDelete(before)})
+        finally:
+            await admin.close()
+
+    return Lab(settings, expire)
 
 
-@pytest.fixture(params=["local"])
-async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Lab]:
-    """Yield each stream in turn."""
-    async for each in LABS[request.param](tmp_path):
-        yield each
+@pytest.fixture(params=["local", pytest.param("kafka", marks=pytest.mark.kafka)])
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Lab:
+    """Return each stream in turn."""
+    if request.param == "local":
+        return local_lab(tmp_path)
+    return kafka_lab(request.getfixturevalue("kafka").bootstrap)
 
 
 @pytest.fixture
