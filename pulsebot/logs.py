@@ -8,7 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from pydantic import BaseModel, SecretStr
@@ -53,7 +53,7 @@ def configure(settings: Logs, secrets: Sequence[str] = ()) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -68,6 +68,14 @@ def configure(settings: Logs, secrets: Sequence[str] = ()) -> None:
     root.setLevel(settings.level.upper())
     for noisy in ("httpx", "httpcore", "apscheduler", "aiokafka"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what sys.stderr is at that moment: the console's prompt puts itself before it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def _renderer(settings: Logs) -> Any:  # noqa: ANN401 - structlog's processors have no common type

@@ -8,8 +8,8 @@ messages look is `pulsebot.chat.terminal`'s business.
 import asyncio
 import getpass
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from typing import Self, TextIO
@@ -74,7 +74,7 @@ class ConsoleChat:
         async with AsyncExitStack() as stack:
             if self._prompts():
                 session = self._session()
-                stack.enter_context(patch_stdout(raw=True))  # from here on prints go above it
+                stack.enter_context(_above_the_prompt())
                 self._console = _console(None)
                 listening = self._prompt(session)
             else:
@@ -173,6 +173,16 @@ class _Completer(Completer):
         for word in self._words(typed):
             if word.startswith(typed[-1]):
                 yield Completion(word, start_position=-len(typed[-1]))
+
+
+@contextmanager
+def _above_the_prompt() -> Iterator[None]:
+    """Let what is printed appear above the prompt; errors that go to a file still go there."""
+    own = sys.stderr
+    with patch_stdout(raw=True):
+        if not own.isatty():
+            sys.stderr = own
+        yield
 
 
 def _console(sink: TextIO | None) -> Console:

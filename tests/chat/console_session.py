@@ -2,16 +2,23 @@
 
 import asyncio
 
+import structlog
+
+from pulsebot import logs
 from pulsebot.chat.base import Incoming
 from pulsebot.chat.console import ConsoleChat
 from pulsebot.message import Message, Table
+from pulsebot.settings import Logs
+
+log = structlog.get_logger("session")
 
 WORDS = ["status", "triggers"]
 SERVICES = ["checkout", "svc-a"]
 
 
 async def main() -> None:
-    """Answer `triggers`, send an alert on `alert`, leave on `leave` or when the person ends."""
+    """Answer `triggers`, alert, log, and leave when told so or when the person ends."""
+    logs.configure(Logs())
     over = asyncio.Event()
 
     async def handler(incoming: Incoming) -> Message | None:
@@ -22,6 +29,8 @@ async def main() -> None:
             case ["alert"]:
                 evil = "svc-a crashed \x1b[2J\x1b]0;owned\x07 [red]no markup[/red]"
                 await chat.send("", Message(evil, severity="critical"))
+            case ["log"]:  # a little later, when the prompt is back
+                asyncio.get_running_loop().call_later(0.2, log.info, "a log line")
             case ["leave"]:
                 asyncio.get_running_loop().call_soon(over.set)
         return None

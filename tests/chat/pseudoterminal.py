@@ -7,7 +7,7 @@ import sys
 import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import IO, Any
 
 
 class Person:
@@ -44,13 +44,20 @@ class Person:
 
 
 @asynccontextmanager
-async def at_terminal(module: str) -> AsyncIterator[Person]:
-    """Run a Python module on a pty of 24 by 100; kills it on the way out if it still runs."""
+async def at_terminal(module: str, errors: IO[str] | None = None) -> AsyncIterator[Person]:
+    """Run a Python module on a pty of 24 by 100; kills it on the way out if it still runs.
+
+    `errors` takes its standard error away from the terminal.
+    """
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
     environment = os.environ | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module), stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+        *(sys.executable, "-m", module),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=errors or theirs,
+        env=environment,
     )
     person = Person(ours, process)
     try:

@@ -11,6 +11,7 @@ import pytest
 
 from pulsebot.chat.base import Incoming
 from pulsebot.chat.console import ConsoleChat
+from pulsebot.chat.lines import read_lines
 from pulsebot.errors import Permanent
 from pulsebot.message import Message, Text
 from tests.chat.pseudoterminal import at_terminal
@@ -60,6 +61,27 @@ async def test_an_alert_is_coloured_and_cannot_play_with_the_terminal() -> None:
         assert "\x1b[2J" not in person.seen
         assert "\x1b]0;owned" not in person.seen
         assert "\x1b[1;31m✖ " in person.seen
+
+
+async def test_a_log_line_appears_above_the_prompt() -> None:
+    """What the program logs does not run into the line that is being typed."""
+    async with at_terminal(SESSION) as person:
+        await person.sees("❯")
+        person.type("log\r")
+        await person.sees("a log line")
+        await person.sees("❯")  # drawn again below it
+
+
+async def test_logs_that_go_elsewhere_stay_there() -> None:
+    """Standard error is taken over only where it is the terminal too."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as logs, os.fdopen(writing, "w") as errors:
+        async with at_terminal(SESSION, errors) as person, asyncio.timeout(15):
+            await person.sees("❯")
+            person.type("log\r")
+            line = await anext(read_lines(logs))
+    assert "a log line" in line
+    assert "a log line" not in person.seen
 
 
 @pytest.mark.parametrize("key", ["\x04", "\x03", "quit\r"], ids=["ctrl-d", "ctrl-c", "quit"])
