@@ -14,10 +14,13 @@ from pydantic import SecretStr
 
 from pulsebot.chat.base import Chat, Handler
 from pulsebot.chat.console import ConsoleChat
+from pulsebot.chat.slack import SlackChat
 from pulsebot.chat.telegram.chat import TelegramChat
 from pulsebot.chat.webhook import WebhookChat
 from pulsebot.settings import Telegram, Webhook
-from tests.fakes import telegram
+from tests.chat.slack_rig import settings as slack_settings
+from tests.fakes import slack, slack_rules, telegram
+from tests.fakes.slack import FakeSlack
 from tests.fakes.telegram import FakeTelegram, Room
 from tests.fakes.webhook import FakeReceiver, Reply
 
@@ -91,6 +94,52 @@ async def _telegram(handler: Handler) -> AsyncIterator[Stand]:
         async with TelegramChat(settings, handler, {"status": "What runs"}) as chat:
             await server.until(lambda fake: fake.calls.count("getUpdates") > 1)
             yield TelegramStand(server, chat)
+
+
+class SlackStand:
+    """A workspace over Socket Mode."""
+
+    target = "#ops"
+
+    def __init__(self, server: FakeSlack, chat: SlackChat) -> None:
+        self.chat = chat
+        self._server = server
+
+    def seen(self) -> list[str]:
+        """Return what the blocks of each message and answer show."""
+        posted = [message.shown for message in self._server.messages]
+        return posted + [slack_rules.shown(reply) for reply in self._server.replies]
+
+    async def fail(self, trouble: Trouble) -> None:
+        """Arrange for it at the server."""
+        if trouble == "gone":
+            await self._server.stop()
+        else:
+            self._server.fail(_SLACK[trouble], after=PAUSE_S)
+
+    async def ask(self, text: str) -> None:
+        """Type it as a slash command."""
+        before = len(self._server.replies)
+        await self._server.push("slash_commands", self._server.slash(text))
+        await self._server.until(lambda: len(self._server.replies) > before)
+
+
+_SLACK: dict[Trouble, slack.Kind] = {
+    "too many": "rate_limited",
+    "server error": "status",
+    "dropped before": "drop_before",
+    "dropped after": "drop_after",
+}
+
+
+@asynccontextmanager
+async def _slack(handler: Handler) -> AsyncIterator[Stand]:
+    async with FakeSlack() as server:
+        server.missing.add("nowhere")
+        settings = slack_settings(server, mode="socket")
+        async with SlackChat(settings, handler, ["triggers"]) as chat:
+            await server.until(lambda: server.connected == 1 and server.calls["auth.test"] == 1)
+            yield SlackStand(server, chat)
 
 
 class WebhookStand:
@@ -192,8 +241,8 @@ async def _console(handler: Handler) -> AsyncIterator[Stand]:
 
 Open = Callable[[Handler], AbstractAsyncContextManager[Stand]]
 
-NETWORKED: dict[str, Open] = {"telegram": _telegram, "webhook": _webhook}
+NETWORKED: dict[str, Open] = {"slack": _slack, "telegram": _telegram, "webhook": _webhook}
 """Chats with a platform that can be in trouble."""
-ASKED: dict[str, Open] = {"telegram": _telegram, "console": _console}
+ASKED: dict[str, Open] = {"slack": _slack, "telegram": _telegram, "console": _console}
 """Chats that take commands."""
 CHATS: dict[str, Open] = NETWORKED | ASKED

@@ -11,21 +11,10 @@ from pulsebot.chat.base import Incoming
 from pulsebot.chat.slack import SlackChat
 from pulsebot.errors import Permanent, Retryable
 from pulsebot.message import Message, Text
-from pulsebot.settings import Slack
+from tests.chat.slack_rig import settings
 from tests.fakes.slack import FakeSlack, channel_id
 
 HELLO = Message("svc-a crashed", (Text("a < b & <!channel>"),), "critical")
-
-
-def settings(slack: FakeSlack, **changes: Any) -> Slack:
-    """Return the settings of a chat at this server."""
-    values = {
-        "mode": "http",
-        "bot_token": SecretStr(slack.bot_token),
-        "signing_secret": SecretStr(slack.signing_secret),
-        "base_url": slack.base_url,
-    }
-    return Slack(**(values | changes))
 
 
 async def nobody(_: Incoming) -> None:

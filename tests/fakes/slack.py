@@ -84,6 +84,8 @@ class FakeSlack:
         self.calls: Counter[str] = Counter()
         self.faults: list[Fault] = []
         self.users: dict[str, dict[str, Any]] = {"U1": {"id": "U1", "tz": "Europe/Berlin"}}
+        self.missing: set[str] = set()
+        """Names of channels that are not there."""
         self.sockets: list[web.WebSocketResponse] = []
         self.acks: list[str] = []
         self.says_hello = True
@@ -149,7 +151,7 @@ class FakeSlack:
         app = web.Application()
         app.add_routes(
             [
-                web.post("/api/{method}", self._api),
+                web.route("*", "/api/{method}", self._api),
                 web.get("/_socket", self._socket),
                 web.post("/_response/{id}", self._response_url),
                 web.post("/_faults", self._set_fault),
@@ -220,7 +222,7 @@ class FakeSlack:
                 return _refused("unknown_method")
 
     def _accept(self, body: dict[str, Any], *, dropped: bool) -> dict[str, Any]:
-        if not body.get("channel"):
+        if body.get("channel") in {None, "", *self.missing}:
             return _refused("channel_not_found")
         error = slack_rules.verdict(body)
         if error:

@@ -32,7 +32,7 @@ _TRANSIENT = {
 _PERHAPS_DONE = {"fatal_error", "internal_error", "request_timeout"}
 """Of these Slack says that some of the operation may have succeeded."""
 _INVITE = "invite the bot there: /invite @pulsebot"
-_TOKEN = "check the bot token (slack.bot_token)"  # noqa: S105 - a hint, not a secret
+_TOKEN = "check slack.bot_token (and, in Socket Mode, slack.app_token)"  # noqa: S105 - a hint, not a secret
 _REASONS = {
     "account_inactive": f"the bot was removed from the workspace: install it again and {_TOKEN}",
     "channel_not_found": f"there is no such channel, or it is private: {_INVITE}",
@@ -52,17 +52,22 @@ _REASONS = {
 }
 
 
-def translate(error: Exception, *, formatted: bool = True) -> Retryable | Permanent:
-    """Return what a failed call means; `formatted` tells whether it carried markup."""
+def translate(
+    error: Exception, target: str = "", *, formatted: bool = True
+) -> Retryable | Permanent:
+    """Return what a failed call means.
+
+    `target` is where a message was to go, `formatted` whether it carried markup.
+    """
     match error:
         case SlackApiError(response=AsyncSlackResponse() as answer):
             data: object = answer.data
             code = data.get("error") if isinstance(data, dict) else None
             known = refused(answer.status_code, answer.headers)
-            return known or _refusal(answer.status_code, code, formatted=formatted)
+            return known or _refusal(answer.status_code, code, target, formatted=formatted)
         case SlackApiError(response=aiohttp.ClientResponse() as answer):
             known = refused(answer.status, answer.headers)
-            return known or _refusal(answer.status, None, formatted=formatted)
+            return known or _refusal(answer.status, None, target, formatted=formatted)
         case aiohttp.InvalidURL():
             return Permanent("the address of Slack is not a URL: check slack.base_url")
         case _:
@@ -92,7 +97,7 @@ def refused(status: int, headers: Mapping[str, str]) -> Retryable | None:
     return None
 
 
-def _refusal(status: int, code: object, *, formatted: bool) -> Retryable | Permanent:
+def _refusal(status: int, code: object, target: str, *, formatted: bool) -> Retryable | Permanent:
     if not isinstance(code, str) or not re.fullmatch(r"[a-z0-9_]{1,80}", code):
         done = 200 <= status < 300  # noqa: PLR2004 - the range that HTTP calls successful
         return Retryable(f"Slack's answer ({status}) could not be understood", sent_unknown=done)
@@ -100,10 +105,11 @@ def _refusal(status: int, code: object, *, formatted: bool) -> Retryable | Perma
         return Retryable("Slack asks us to slow down", whole_destination=True)
     if code in _TRANSIENT:
         return Retryable(f"Slack has a problem ({code})", sent_unknown=code in _PERHAPS_DONE)
+    refuses = f"Slack refuses messages to {target}" if target else "Slack refuses"
     if code in _REASONS:
-        return Permanent(f"Slack: {_REASONS[code]} ({code})")
+        return Permanent(f"{refuses}: {_REASONS[code]} ({code})")
     # a refusal that we do not know may be about the markup: plain text costs one more attempt
-    return Permanent(f"Slack refused the message ({code})", unformatted=formatted)
+    return Permanent(f"{refuses} ({code})", unformatted=formatted)
 
 
 def _seconds(retry_after: str | None) -> float | None:

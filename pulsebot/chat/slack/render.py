@@ -37,6 +37,8 @@ SECTION = 3_000
 FIELDS_IN_SECTION = 10
 FIELD = 2_000
 URL = 3_000
+NAMELESS = "pulsebot"
+"""Said where nothing is: Slack refuses empty texts."""
 
 _CELL = 200
 _LABEL = 100
@@ -46,7 +48,7 @@ _WEB = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]}]")
 
 def blocks(message: Message) -> list[Block]:
     """Render a message as at most 50 blocks; what is left out is said."""
-    title = _line(headline(message)) or "pulsebot"
+    title = _line(headline(message)) or NAMELESS
     rendered = [_title(shorten(title, SECTION))]
     room = ALL_TEXT - width(shorten(title, SECTION))
     limits = shares([_need(part) for part in message.parts], room)
@@ -60,7 +62,8 @@ def blocks(message: Message) -> list[Block]:
 
 def text(message: Message) -> str:
     """Render a message as escaped text: for notifications, and where blocks are refused."""
-    return escape(shorten_middle(clean(plain(message)), PLAIN_TEXT))
+    content = clean(plain(message)).strip() or NAMELESS
+    return escape(shorten_middle(content, PLAIN_TEXT))
 
 
 def _title(title: str) -> Block:
@@ -96,7 +99,7 @@ def _part(part: Part, limit: int) -> list[Block]:
 
 def _prose(part: Text | Code | Note, content: str, limit: int) -> list[Block]:
     if not content.strip():
-        return []  # Slack refuses empty texts
+        return []
     match part:
         case Text():
             return [_paragraph(shorten_middle(content, limit))]

@@ -3,6 +3,9 @@
 Trying again belongs to delivery: the SDK's own retries post twice after a reset connection.
 """
 
+import asyncio
+from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
@@ -48,6 +51,26 @@ def new_client(settings: Slack, session: aiohttp.ClientSession) -> AsyncWebClien
     return client
 
 
+def without_token(client: AsyncWebClient) -> AsyncWebClient:
+    """Return a client for bolt, which calls nothing by itself and warns of unused tokens."""
+    return AsyncWebClient(
+        base_url=client.base_url, session=client.session, logger=log, retry_handlers=[]
+    )
+
+
+async def watch_token(client: AsyncWebClient, tell: Callable[[str | None], None]) -> None:
+    """Tell what is wrong with the bot token, until Slack has once accepted it."""
+    for pause_s in chain((1.0, 5.0, 15.0), repeat(60.0)):
+        try:
+            await client.auth_test()
+        except Exception as error:  # noqa: BLE001 - as in `post`
+            tell(translate(error).reason)
+            await asyncio.sleep(pause_s)
+        else:
+            tell(None)
+            return
+
+
 def payload(message: Message, *, formatted: bool = True) -> dict[str, Any]:
     """Return a message as arguments of chat.postMessage and of response URLs."""
     quiet = {"unfurl_links": False, "unfurl_media": False}
@@ -57,21 +80,31 @@ def payload(message: Message, *, formatted: bool = True) -> dict[str, Any]:
 
 
 async def post(
-    client: AsyncWebClient, target: str, message: Message, *, formatted: bool, thread: str | None
+    client: AsyncWebClient,
+    target: str,
+    message: Message,
+    *,
+    formatted: bool = True,
+    thread: str | None = None,
+    only_for: str | None = None,
 ) -> Reference:
-    """Post a message to `#name`, `@name`, `@U0123` or an id; raises Retryable or Permanent."""
+    """Post a message to `#name`, `@name`, `@U0123` or an id; raises Retryable or Permanent.
+
+    `thread` is the `ts` of the thread's first message. `only_for` shows it to one member of a
+    channel; direct messages are private anyway.
+    """
     arguments = payload(message, formatted=formatted)
+    arguments |= {"channel": _channel(target), "link_names": False, "parse": "none"}
+    if thread:
+        arguments["thread_ts"] = thread
     try:
-        answer = await client.chat_postMessage(
-            channel=_channel(target),
-            thread_ts=thread,
-            link_names=False,
-            parse="none",
-            **arguments,
-        )
+        if only_for and not target.startswith("D"):
+            answer = await client.chat_postEphemeral(user=only_for, **arguments)
+            return Reference(target, str(answer["message_ts"]))
+        answer = await client.chat_postMessage(**arguments)
         channel, ts = answer["channel"], answer["ts"]
     except Exception as error:  # the SDK stumbles in many ways over what is not Slack's answer
-        raise translate(error, formatted=formatted) from error
+        raise translate(error, target, formatted=formatted) from error
     if not (isinstance(channel, str) and isinstance(ts, str)):
         raise Retryable("Slack's answer lacks the message's id", sent_unknown=True)
     return Reference(channel, ts)
