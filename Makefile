@@ -1,0 +1,57 @@
+# The house around the code. Every target builds the .venv it needs first (see .ci/venv).
+#
+#   ARGS=…    more arguments: make demo ARGS=--script, make test ARGS="-k window"
+#   PYTHON=…  the Python to build .venv with; otherwise the first that fits is taken
+#   SEED=…    the seed of a soak to repeat
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types bench soak kafka lock clean
+
+ARGS ?=
+PYTHON ?=
+SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+export PYTHON
+
+RUNTIME := .venv/.built-runtime
+DEV := .venv/.built-dev
+PYTEST := .venv/bin/python -m pytest
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS='	' read -r name text; do \
+		printf '  make %-7s %s\n' "$$name" "$$text"; done
+
+demo: $(RUNTIME) ## show it all at work: little services, a crawler, the bot in this terminal
+	@.venv/bin/pulsebot demo $(ARGS)
+
+test: kafka ## run the tests; those of Kafka against a real broker
+	$(PYTEST) -m "not soak" --ignore=tests/benchmarks $(ARGS)
+
+lint: $(DEV) ## check style and formatting
+	.venv/bin/ruff check $(ARGS)
+	.venv/bin/ruff format --check
+
+types: $(DEV) ## check types
+	.venv/bin/mypy $(ARGS)
+
+bench: kafka ## measure, each figure against its yardstick
+	$(PYTEST) tests/benchmarks -s $(ARGS)
+
+soak: kafka ## run the long soaks and the fuzzing, by a seed that is printed
+	@echo "SEED=$(SEED) (repeat with: make soak SEED=$(SEED))"
+	PULSEBOT_TEST_SEED=$(SEED) $(PYTEST) -m soak --hypothesis-seed=$(SEED) $(ARGS)
+
+kafka: $(DEV) ## get a real Kafka for the tests: Java, Maven, Kafka's jars
+	@.venv/bin/python -m tests.kafka.install
+
+lock: ## pin all dependencies with their hashes; ARGS=--upgrade takes the newest
+	@.ci/lock $(ARGS)
+
+clean: ## remove all that was built or fetched
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A change of what is installed builds the environment anew, so that nothing stale stays in it.
+$(RUNTIME): pyproject.toml .ci/requirements.txt .ci/requirements-dev.txt .ci/venv .ci/python
+	@.ci/venv runtime
+
+$(DEV): $(RUNTIME)
+	@.ci/venv dev
