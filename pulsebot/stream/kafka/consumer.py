@@ -7,9 +7,9 @@ This module must not decide where to read.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from pulsebot.stream.base import Partition
+from pulsebot.stream.base import Partition, Record
 from pulsebot.stream.config import KafkaStream
 from pulsebot.stream.kafka.closing import close_consumer
 from pulsebot.stream.kafka.connection import client_options, started
@@ -67,11 +67,9 @@ class Consumer:
         """Go on at this offset; what was fetched ahead is forgotten."""
         self._client.seek(TopicPartition(*partition), offset)
 
-    async def fetch(
-        self, max_records: int, timeout_s: float
-    ) -> Mapping[Any, list[ConsumerRecord[bytes, bytes]]]:
+    async def fetch(self, max_records: int, timeout_s: float) -> Mapping[Any, list[Record]]:
         """Return the next records by partition, in order; none when the time is up."""
-        batches: Mapping[Any, list[ConsumerRecord[bytes, bytes]]] = await self._client.getmany(
+        batches: Mapping[Any, list[Record]] = await self._client.getmany(
             timeout_ms=int(timeout_s * 1000), max_records=max_records
         )
         return batches
