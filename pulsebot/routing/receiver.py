@@ -1,0 +1,46 @@
+"""Receivers: who can be told, as rule files write it: `console`, or `slack:#crash`.
+
+Which chats are set up is told by whoever validates: the validation context's `chats`.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+_RECEIVER = re.compile(r"(?P<chat>[a-z]+)(?::(?P<target>\S{1,200}))?")
+_ALONE = "console"
+"""The receiver that needs no target."""
+
+
+def _written(value: object) -> object:
+    if isinstance(value, dict):
+        raise ValueError("a receiver is one word, such as slack:#crash (no space after the colon)")  # noqa: TRY004 - pydantic reports ValueErrors only
+    return value
+
+
+def _receiver(value: str, info: ValidationInfo) -> str:
+    found = _RECEIVER.fullmatch(value)
+    if not found:
+        raise ValueError(
+            f"{value!r} is not a receiver; write console, slack:#channel, telegram:name "
+            "or webhook:name"
+        )
+    if found["chat"] == "digest":
+        raise ValueError(
+            f"`{value}`: holding a message for a digest is not supported in this version; "
+            "name a chat"
+        )
+    if not found["target"] and found["chat"] != _ALONE:
+        raise ValueError(f"`{value}` lacks a target, such as {value.rstrip(':')}:name")
+    known = (info.context or {}).get("chats")
+    if known is not None and found["chat"] not in known:
+        raise ValueError(
+            f"`{value}`: there is no chat `{found['chat']}` in the settings; "
+            f"there are {', '.join(sorted(known))}"
+        )
+    return value
+
+
+Receiver = Annotated[str, AfterValidator(_receiver), BeforeValidator(_written)]
+"""A receiver's name."""

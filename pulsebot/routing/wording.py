@@ -1,0 +1,161 @@
+"""Wording: what people read when a rule finds something.
+
+A finding becomes a Message: a title in one line, the facts, the stack where there is one,
+and in small print why. This module must not know any chat's markup.
+"""
+
+from datetime import UTC, datetime
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from pulsebot.event import AppMessage, Crash, Event, Status
+from pulsebot.message import Code, Fields, Link, Message, Note, Part, Severity, Text
+from pulsebot.phrases import length
+from pulsebot.routing.route import Subject
+from pulsebot.rules.alert import Transition
+from pulsebot.rules.engine import Outcome
+from pulsebot.rules.facts import Facts
+from pulsebot.rules.template import fill
+
+MAX_TITLE = 250
+MAX_STACK_LINES = 30
+MAX_STACK = 4000
+
+DEFAULT_TEXTS = {
+    "trigger": "{service}: {reason}",
+    "crash": "{service} crashed: {error}",
+    "status": "{service} {instance} is {state}",
+    "message": "{service}: {title}",
+}
+"""What a rule without a `text` says, by the kind of event."""
+
+
+def subject_of(outcome: Outcome) -> Subject:
+    """Return what routes look at; a resolved alert is routed as it was when it fired."""
+    values, tags = _values(outcome)
+    alert, rule = outcome.alert, outcome.rule
+    labels = alert.labels if alert else rule.labels if rule else {}
+    return Subject(
+        rule=values["rule"],
+        severity=values["severity"],
+        kind=values.get("kind", ""),
+        service=values.get("service", ""),
+        level=values.get("level", ""),
+        tags=tags,
+        labels=labels,
+    )
+
+
+def message_of(outcome: Outcome, zone: ZoneInfo) -> Message:
+    """Say what was found; times are given in `zone`."""
+    if outcome.transition is Transition.RESOLVED:
+        return _resolved(outcome, zone)
+    if isinstance(outcome.event, AppMessage) and outcome.alert is None:
+        return _app_message(outcome, outcome.event)
+    title, *more = _text(outcome).split("\n", 1)
+    parts: list[Part] = [Text(text) for text in more]
+    parts.append(Fields(_fields(outcome, zone)))
+    if isinstance(outcome.event, Crash) and outcome.event.data.stack:
+        parts.append(Code(shortened(outcome.event.data.stack)))
+    parts.append(_small_print(outcome))
+    return Message(_one_line(title), tuple(parts), _severity(outcome))
+
+
+def shortened(stack: str) -> str:
+    """Return the last lines of a stack trace, which tell most, within bounds."""
+    lines = stack.rstrip().splitlines()
+    kept = "\n".join(lines[-MAX_STACK_LINES:])[-MAX_STACK:]
+    return kept if len(kept) == len(stack.rstrip()) else f"…\n{kept}"
+
+
+def _resolved(outcome: Outcome, zone: ZoneInfo) -> Message:
+    title = _text(outcome).split("\n", 1)[0]
+    items = list(_fields(outcome, zone))
+    if (alert := outcome.alert) and alert.fired_ms is not None:
+        items.append(("lasted", length(outcome.at_ms - alert.fired_ms)))
+        items.append(("events", f"{alert.count:,}"))
+    parts = (Fields(tuple(items)), _small_print(outcome))
+    return Message(_one_line(f"resolved: {title}"), parts, "resolved")
+
+
+def _app_message(outcome: Outcome, event: AppMessage) -> Message:
+    data = event.data
+    parts: list[Part] = [Text(data.text)]
+    if outcome.rule and outcome.rule.text:
+        title = fill(outcome.rule.text, _values(outcome)[0])
+    elif data.title:
+        title = f"{event.service}: {data.title}"
+    else:
+        title, _, rest = f"{event.service}: {data.text.strip()}".partition("\n")
+        parts = [Text(rest)] if rest.strip() else []
+    if data.link:
+        parts.append(Link("open", data.link))
+    parts.append(_small_print(outcome))
+    return Message(_one_line(title), tuple(parts), data.level)
+
+
+def _text(outcome: Outcome) -> str:
+    values, _ = _values(outcome)
+    default = DEFAULT_TEXTS.get(values.get("kind", ""), "{rule}: {reason}")
+    written = outcome.rule.text if outcome.rule else None
+    return fill(written or default, values)
+
+
+def _values(outcome: Outcome) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what fields can be filled in, tags among them, and the tags alone."""
+    alert, rule = outcome.alert, outcome.rule
+    if alert is not None:
+        values, tags, severity = dict(alert.fields), alert.tags, str(alert.severity)
+    elif outcome.event is not None:
+        values, tags = Facts(outcome.event, 0).values(), outcome.event.data.tags
+        severity = str(rule.severity) if rule else ""
+    else:
+        values, tags, severity = dict(outcome.key), {}, ""
+    values |= {f"tags.{name}": value for name, value in tags.items()}
+    values |= {
+        "rule": rule.id if rule else alert.rule if alert else "",
+        "severity": severity,
+        "count": f"{alert.count:,}" if alert else "1",
+        "reason": outcome.reason,
+    }
+    return values, tags
+
+
+def _fields(outcome: Outcome, zone: ZoneInfo) -> tuple[tuple[str, str], ...]:
+    values, _ = _values(outcome)
+    shown = [("service", values.get("service", ""))]
+    shown += [(name, value) for name, value in outcome.key if name not in {"service", "instance"}]
+    shown.append(("instance", values.get("instance", "")))
+    event = outcome.event
+    if isinstance(event, Crash):
+        shown.append(("message", (event.data.message or "")[:500]))
+        shown.append(("signal", event.data.signal or ""))
+    if isinstance(event, Status):
+        shown.append(("because", (event.data.reason or "")[:500]))
+    shown.append(("when", _moment(outcome, zone)))
+    return tuple((name.removeprefix("tags."), value) for name, value in shown if value)
+
+
+def _moment(outcome: Outcome, zone: ZoneInfo) -> str:
+    """Return the event's own time, else when it was found, in ISO 8601 with its offset."""
+    at = _time_of(outcome.event) or datetime.fromtimestamp(outcome.at_ms / 1000, UTC)
+    return at.astimezone(zone).isoformat(" ", "seconds")
+
+
+def _time_of(event: Event | None) -> datetime | None:
+    return event.time if event is not None else None
+
+
+def _small_print(outcome: Outcome) -> Note:
+    values, _ = _values(outcome)
+    alert = f" · alert {outcome.alert.id}" if outcome.alert else ""
+    return Note(f"{outcome.reason} · rule {values['rule']}{alert}")
+
+
+def _severity(outcome: Outcome) -> Severity | None:
+    return cast("Severity | None", _values(outcome)[0]["severity"] or None)
+
+
+def _one_line(title: str) -> str:
+    line = " ".join(title.split())
+    return line if len(line) <= MAX_TITLE else f"{line[: MAX_TITLE - 1]}…"
