@@ -1,9 +1,11 @@
 """Commands from Slack, over a real WebSocket and over signed HTTP."""
 
 import asyncio
+import io
 import logging
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -205,6 +207,39 @@ async def test_unsigned_and_stale_requests_are_refused(
     assert (await slack.post(endpoint, slack.slash("/triggers b"), age=360))[0] == 401
     assert not handler.asked
     assert slack.signing_secret not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("body", "stamp", "status"),
+    [
+        (b"{}", "", 401),
+        (b"{}", "soon", 401),
+        (b"{", "1", 400),
+        (b"\xff", "1", 400),
+        (b"{}", "1", 401),
+        (b"x" * 1_100_000, "1", 413),
+    ],
+    ids=["no stamp", "odd stamp", "broken JSON", "no text", "unsigned", "huge"],
+)
+async def test_rubbish_is_refused_without_an_error(
+    handler: Recorder, endpoint: str, body: bytes, stamp: str, status: int
+) -> None:
+    """Whoever finds the address gets a plain refusal."""
+    headers = {"X-Slack-Request-Timestamp": stamp, "Content-Type": "application/json"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(endpoint, data=io.BytesIO(body), headers=headers) as answer,
+    ):
+        assert answer.status == status
+    assert not handler.asked
+
+
+async def test_the_endpoint_of_a_closed_chat_says_so(slack: FakeSlack, handler: Recorder) -> None:
+    """Slack delivers again what comes before the chat is open."""
+    closed = SlackChat(settings(slack), handler, ())
+    async with serving(Starlette(routes=closed.http_routes())) as address:
+        status, _ = await slack.post(f"{address}/slack/events", slack.slash("/triggers a"))
+    assert status == 503
 
 
 @pytest.mark.parametrize(("mode", "missing"), [("socket", "app_token"), ("http", "signing_secret")])

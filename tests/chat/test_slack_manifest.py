@@ -4,6 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from pulsebot.chat.slack.manifest import manifest, manifest_text
+from pulsebot.chat.slack.spoken import RESERVED
 from pulsebot.settings import Slack
 
 COMMANDS = {
@@ -26,10 +27,18 @@ def http(prefix: str = "") -> Slack:
 def test_every_command_is_in_the_manifest_with_its_help() -> None:
     """The commands of the table, and the one that takes any of them."""
     commands = {c["command"]: c for c in manifest(COMMANDS)["features"]["slash_commands"]}
-    assert list(commands) == ["/triggers", "/status", "/help", "/pulsebot"]
+    assert list(commands) == ["/triggers", "/pulsebot-status", "/help", "/pulsebot"]
     assert commands["/triggers"]["usage_hint"] == "service [window]"
     assert commands["/triggers"]["description"] == "How often a service was triggered"
     assert "usage_hint" not in commands["/help"]
+
+
+def test_names_that_slack_keeps_for_itself_are_not_asked_for() -> None:
+    """Slack refuses all commands of an app that wants /status."""
+    names = {
+        c["command"].removeprefix("/") for c in manifest(COMMANDS)["features"]["slash_commands"]
+    }
+    assert not names & RESERVED
 
 
 def test_socket_mode_needs_no_address() -> None:

@@ -20,7 +20,7 @@ from pulsebot.chat.slack import endpoint, web
 from pulsebot.chat.slack.inbox import Inbox, listening
 from pulsebot.chat.slack.replies import Replies
 from pulsebot.chat.slack.socketmode import PING_S, SocketMode
-from pulsebot.chat.slack.spoken import OWN_COMMAND
+from pulsebot.chat.slack.spoken import slash_names
 from pulsebot.chat.slack.zones import Zones
 from pulsebot.errors import InvalidInput, Retryable
 from pulsebot.message import Message
@@ -49,8 +49,7 @@ class SlackChat:
         _check(settings)
         self._settings = settings
         self._handler = handler
-        prefixed = (settings.command_prefix + name for name in command_names)
-        self._commands = tuple(dict.fromkeys((*prefixed, OWN_COMMAND)))
+        self._names = slash_names(command_names, settings.command_prefix)
         self._ping_s = ping_s
         self._client: AsyncWebClient | None = None
         self._app: AsyncApp | None = None
@@ -62,12 +61,11 @@ class SlackChat:
             session = await stack.enter_async_context(web.new_session())
             client = web.new_client(self._settings, session)
             replies = Replies(client, session)
-            prefix = self._settings.command_prefix
-            inbox = Inbox(self._handler, Zones(client), replies, prefix)
+            inbox = Inbox(self._handler, Zones(client), replies, self._names)
             await stack.enter_async_context(inbox)
             secret = self._settings.signing_secret
             signing_secret = secret.get_secret_value() if secret else ""
-            app = listening(inbox, self._commands, web.without_token(client), signing_secret)
+            app = listening(inbox, web.without_token(client), signing_secret)
             for task in self._background(app, client):
                 stack.push_async_callback(_finish, asyncio.create_task(task))
             self._client, self._app = client, app

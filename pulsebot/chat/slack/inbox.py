@@ -5,7 +5,7 @@ work is done in a task of its own after it. What a command means is the handler'
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import structlog
@@ -30,13 +30,18 @@ LEAVE_S = 5.0
 
 
 class Inbox:
-    """The listeners; an async context manager, whose end waits for answers under way."""
+    """The listeners; an async context manager, whose end waits for answers under way.
 
-    def __init__(self, handler: Handler, zones: Zones, replies: Replies, prefix: str) -> None:
+    `names` are those of `spoken.slash_names`.
+    """
+
+    def __init__(
+        self, handler: Handler, zones: Zones, replies: Replies, names: Mapping[str, str]
+    ) -> None:
         self._handler = handler
         self._zones = zones
         self._replies = replies
-        self._prefix = prefix
+        self.names = names
         self._recent = Recent()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,7 +60,7 @@ class Inbox:
         """Take a slash command."""
         await ack()
         if self._recent.add(f"command {body.get('trigger_id')}"):
-            self._begin(spoken.command(body, self._prefix))
+            self._begin(spoken.command(body, self.names))
 
     async def on_mention(self, body: dict[str, Any]) -> None:
         """Take an app_mention; bolt has acknowledged it already."""
@@ -86,12 +91,10 @@ class Inbox:
                 log.exception("a command from Slack was not answered", channel=said.channel)
 
 
-def listening(
-    inbox: Inbox, commands: Sequence[str], client: AsyncWebClient, signing_secret: str
-) -> AsyncApp:
+def listening(inbox: Inbox, client: AsyncWebClient, signing_secret: str) -> AsyncApp:
     """Return the bolt app that hands commands, mentions and direct messages to an inbox.
 
-    `commands` are the slash commands as typed, without the slash. The client needs no token.
+    The client needs no token.
     """
     app = AsyncApp(
         logger=sdk_log,
@@ -100,7 +103,7 @@ def listening(
         signing_secret=signing_secret,
         authorize=_authorize,
     )
-    for name in commands:
+    for name in inbox.names:
         app.command(f"/{name}")(inbox.on_command)
     app.event("app_mention")(inbox.on_mention)
     app.event("message")(inbox.on_message)

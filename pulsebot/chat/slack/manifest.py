@@ -4,11 +4,10 @@ https://docs.slack.dev/reference/app-manifest
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pulsebot.chat.slack.endpoint import PATH
-from pulsebot.chat.slack.spoken import OWN_COMMAND
+from pulsebot.chat.slack.spoken import slash_names
 from pulsebot.settings import Slack
 
 DEFAULT_URL = "https://pulsebot.example.com"
@@ -28,20 +27,22 @@ SCOPES = (
 
 
 def manifest(
-    commands: Mapping[str, tuple[str, str]],
+    commands: dict[str, tuple[str, str]],
     settings: Slack | None = None,
     url: str = DEFAULT_URL,
 ) -> dict[str, Any]:
     """Return the manifest; `commands` gives usage (`service [window]`) and help by name.
 
-    Settings say mode and command prefix: Socket Mode and none without them. `url` is the bot's
-    public address in HTTP mode, without a path.
+    What Slack keeps for itself gets another name (`spoken.RESERVED`). Settings say mode and
+    command prefix: Socket Mode and none without them. `url` is the bot's public address in
+    HTTP mode, without a path.
     """
     mode: Literal["socket", "http"] = settings.mode if settings else "socket"
     address = url.rstrip("/") + PATH if mode == "http" else None
     prefix = settings.command_prefix if settings else ""
-    slash = [_command(prefix + name, *words) for name, words in commands.items()]
-    slash.append(_command(OWN_COMMAND, "command …", "Ask pulsebot: any command after its name"))
+    texts = commands | {"": ("command …", "Ask pulsebot: any command after its name")}
+    names = slash_names(commands, prefix)
+    slash = [_command(name, *texts[behind]) for name, behind in names.items()]
     events: dict[str, Any] = {"bot_events": ["app_mention", "message.im"]}
     if address:
         slash = [command | {"url": address} for command in slash]
@@ -68,7 +69,7 @@ def manifest(
 
 
 def manifest_text(
-    commands: Mapping[str, tuple[str, str]],
+    commands: dict[str, tuple[str, str]],
     settings: Slack | None = None,
     url: str = DEFAULT_URL,
 ) -> str:

@@ -5,12 +5,20 @@ https://docs.slack.dev/reference/events/app_mention
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 OWN_COMMAND = "pulsebot"
 """`/pulsebot triggers svc-a today` works beside `/triggers svc-a today`."""
+
+RESERVED = frozenset({
+    "active", "apps", "archive", "away", "call", "collapse", "dm", "dnd", "expand", "feed",
+    "huddle", "invite", "join", "kick", "leave", "me", "msg", "mute", "open", "part", "people",
+    "prefs", "pro", "remind", "remove", "rename", "search", "shortcuts", "shrug", "star",
+    "status", "topic", "unarchive", "unstar", "who",
+})  # fmt: skip
+"""Slack's own commands: an app that wants one of them is refused with all of its commands."""
 
 _MENTION = r"<@[^>]*>"
 _REFERENCE = re.compile(r"<([@#!]?)([^>|]*)(?:\|([^>]*))?>")
@@ -30,14 +38,26 @@ class Spoken:
     thread: str | None = None
 
 
-def command(body: Mapping[str, Any], prefix: str) -> Spoken:
-    """Read a slash command; `prefix` is what all but our own have before their name."""
-    name = str(body.get("command", "")).removeprefix("/")
-    words = [] if name == OWN_COMMAND else [name.removeprefix(prefix)]
+def slash_names(names: Iterable[str], prefix: str) -> dict[str, str]:
+    """Return the command behind each slash command: `/status` must be `/pulsebot-status`.
+
+    Our own command, behind which any other may be typed, has an empty one.
+    """
+    slashes = {prefix + name: name for name in names}
+    return {
+        f"{OWN_COMMAND}-{slash}" if slash in RESERVED else slash: name
+        for slash, name in slashes.items()
+    } | {OWN_COMMAND: ""}
+
+
+def command(body: Mapping[str, Any], names: Mapping[str, str]) -> Spoken:
+    """Read a slash command; `names` are those of `slash_names`."""
+    slash = str(body.get("command", "")).removeprefix("/")
+    words = typed(str(body.get("text") or ""))
     return Spoken(
         user=str(body.get("user_id", "")),
         channel=str(body.get("channel_id", "")),
-        text=" ".join([*words, typed(str(body.get("text") or ""))]).strip(),
+        text=f"{names.get(slash, slash)} {words}".strip(),
         name=str(body.get("user_name", "")),
         response_url=body.get("response_url"),
     )
