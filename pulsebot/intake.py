@@ -9,27 +9,16 @@ Event time decides which bucket an event is counted in; the record's log time de
 absurd. Neither the wall clock nor the ends of batches decide anything.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from pulsebot.decide import Decider
-from pulsebot.errors import InvalidEvent
-from pulsebot.event import AppMessage, Crash, Event, Status, Trigger, decode
+from pulsebot.event import AppMessage, Crash, Status, Trigger
 from pulsebot.fingerprint import fingerprint
 from pulsebot.settings import Clock
-from pulsebot.store import (
-    counts,
-    crashes,
-    deadletters,
-    marks,
-    messages,
-    positions,
-    services,
-    statuses,
-)
+from pulsebot.sift import Arrival, Batch, Sifter, letter_of
+from pulsebot.store import counts, crashes, deadletters, messages, positions, services, statuses
 from pulsebot.store.database import Connection
-from pulsebot.store.deadletters import DeadLetter
 from pulsebot.store.services import Heard
 from pulsebot.stream.base import Gap, Partition, Record
 from pulsebot.views.tally import Tally
@@ -50,25 +39,6 @@ class Totals:
     batches: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    """A new event with its effective time and the log time of its record."""
-
-    event: Event
-    time_ms: int
-    log_ms: int
-
-
-@dataclass(slots=True)
-class _Batch:
-    arrivals: list[_Arrival] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
-    positions: dict[Partition, int] = field(default_factory=dict)
-    clamped: dict[str, int] = field(default_factory=dict)
-    duplicates: int = 0
-    retried: list[int] = field(default_factory=list)
-
-
 class Intake:
     """Takes in batches for one database; call `load` first and after every failed batch."""
 
@@ -76,14 +46,12 @@ class Intake:
         self.decider = decider
         self.totals = Totals()
         self.last_log_ms: dict[Partition, int] = {}
-        self._past_ms = clock.past // timedelta(milliseconds=1)
-        self._future_ms = clock.future // timedelta(milliseconds=1)
-        self._marks = marks.Marks()
+        self._sifter = Sifter(clock)
         self._heard: dict[str, int] = {}
 
     def load(self, connection: Connection) -> None:
         """Take over the state that the last committed transaction left."""
-        self._marks.load(connection)
+        self._sifter.load(connection)
         self._heard.clear()
         self.decider.load(connection)
 
@@ -98,86 +66,28 @@ class Intake:
 
         If it raises, the caller must roll back and call `load`.
         """
-        batch = self._sift(connection, records, now_ms)
-        self._count(connection, batch)
-        self.decider.decide(
-            connection, ((a.event, a.time_ms, a.log_ms) for a in batch.arrivals), now_ms
-        )
+        batch = self._sifter.sift(connection, records, now_ms)
+        write_views(connection, batch.arrivals)
+        services.save(connection, self._news(batch))
+        self.decider.decide(connection, batch.arrivals, now_ms)
         deadletters.add(connection, batch.letters)
         deadletters.mark_retried(connection, batch.retried, now_ms)
-        self._marks.save(connection, now_ms)
         positions.add_gaps(connection, gaps, now_ms)
         positions.save(connection, batch.positions)
+        self.last_log_ms.update(batch.log_ms)
         self._account(batch, len(records))
 
     def refuse(self, connection: Connection, record: Record, reason: str, now_ms: int) -> None:
         """Dead-letter a record and go past it."""
-        deadletters.add(connection, [_letter(record, reason, now_ms)])
+        deadletters.add(connection, [letter_of(record, reason, now_ms)])
         position = {Partition(record.topic, record.partition): record.offset + 1}
         positions.save(connection, position)
         self.totals.dead_letters += 1
 
-    def _sift(self, connection: Connection, records: Sequence[Record], now_ms: int) -> _Batch:
-        batch = _Batch()
-        unmarked: list[tuple[bytes, _Arrival]] = []
-        for record in records:
-            batch.positions[Partition(record.topic, record.partition)] = record.offset + 1
-            if record.headers and (letter := deadletters.retried(record.headers)) is not None:
-                batch.retried.append(letter)
-            try:
-                event = decode(record.value, record.headers)
-            except InvalidEvent as error:
-                batch.letters.append(_letter(record, str(error), now_ms))
-                continue
-            arrival = self._arrive(
-                event, record.timestamp if record.timestamp > 0 else now_ms, batch
-            )
-            if event.producer is None or event.sequence is None:
-                unmarked.append((marks.identity(event.service, event.id), arrival))
-            if (
-                event.producer is None
-                or event.sequence is None
-                or self._marks.add(event.producer, event.sequence)
-            ):
-                batch.arrivals.append(arrival)
-            else:
-                batch.duplicates += 1
-        if unmarked:
-            _drop_known(connection, batch, unmarked, now_ms)
-        for record in records:
-            self.last_log_ms[Partition(record.topic, record.partition)] = record.timestamp
-        return batch
-
-    def _arrive(self, event: Event, log_ms: int, batch: _Batch) -> _Arrival:
-        time_ms = event.time_ms
-        if log_ms - self._past_ms <= time_ms <= log_ms + self._future_ms:
-            return _Arrival(event, time_ms, log_ms)
-        batch.clamped[event.service] = batch.clamped.get(event.service, 0) + 1
-        return _Arrival(event, log_ms, log_ms)
-
-    def _count(self, connection: Connection, batch: _Batch) -> None:
-        tally = Tally()
-        said: list[tuple[AppMessage, int]] = []
-        for arrival in batch.arrivals:
-            event, time_ms = arrival.event, arrival.time_ms
-            if isinstance(event, Trigger):
-                tally.add("trigger", event.service, time_ms, event.data.count)
-            elif isinstance(event, Status):
-                _count_status(connection, tally, event, time_ms)
-            elif isinstance(event, Crash):
-                tally.add("crash", event.service, time_ms)
-                crashes.add(connection, event, fingerprint(event), time_ms)
-            else:
-                tally.add("message", event.service, time_ms)
-                said.append((event, time_ms))
-        counts.add(connection, tally.counts)
-        messages.add(connection, said)
-        services.save(connection, self._news(batch))
-
-    def _news(self, batch: _Batch) -> dict[str, Heard]:
+    def _news(self, batch: Batch) -> Mapping[str, Heard]:
         news: dict[str, Heard] = {}
-        for arrival in batch.arrivals:
-            name, time_ms = arrival.event.service, arrival.time_ms
+        for event, time_ms, _ in batch.arrivals:
+            name = event.service
             if time_ms < self._heard.get(name, 0):
                 continue
             self._heard[name] = time_ms + HEARD_EVERY_MS
@@ -187,7 +97,7 @@ class Intake:
             news.setdefault(name, Heard(last_ms, last_ms)).clamped = clamped
         return news
 
-    def _account(self, batch: _Batch, records: int) -> None:
+    def _account(self, batch: Batch, records: int) -> None:
         totals = self.totals
         totals.batches += 1
         totals.records += records
@@ -197,42 +107,29 @@ class Intake:
         totals.clamped += sum(batch.clamped.values())
 
 
-def _count_status(connection: Connection, tally: Tally, event: Status, time_ms: int) -> None:
+def write_views(connection: Connection, arrivals: Iterable[Arrival]) -> None:
+    """Add new events to the built-in views."""
+    tally = Tally()
+    said: list[tuple[AppMessage, int]] = []
+    for event, time_ms, _ in arrivals:
+        if isinstance(event, Trigger):
+            tally.add("trigger", event.service, time_ms, event.data.count)
+        elif isinstance(event, Status):
+            _add_status(connection, tally, event, time_ms)
+        elif isinstance(event, Crash):
+            tally.add("crash", event.service, time_ms)
+            crashes.add(connection, event, fingerprint(event), time_ms)
+        else:
+            tally.add("message", event.service, time_ms)
+            said.append((event, time_ms))
+    counts.add(connection, tally.counts)
+    messages.add(connection, said)
+
+
+def _add_status(connection: Connection, tally: Tally, event: Status, time_ms: int) -> None:
     change = statuses.apply(connection, event, time_ms)
     if change is None or change.previous is None:
         return
     tally.add("change", event.service, time_ms)
     if statuses.is_restart(change):
         tally.add("restart", event.service, time_ms)
-
-
-def _drop_known(
-    connection: Connection,
-    batch: _Batch,
-    unmarked: Iterable[tuple[bytes, _Arrival]],
-    now_ms: int,
-) -> None:
-    """Leave out events without a sequence whose (source, id) is marked; mark the others."""
-    pairs = list(unmarked)
-    seen = marks.known(connection, [identity for identity, _ in pairs])
-    repeated: set[int] = set()
-    for identity, arrival in pairs:
-        if identity in seen:
-            repeated.add(id(arrival))
-        seen.add(identity)
-    marks.add(connection, (identity for identity, _ in pairs), now_ms)
-    batch.arrivals = [a for a in batch.arrivals if id(a) not in repeated]
-    batch.duplicates += len(repeated)
-
-
-def _letter(record: Record, reason: str, now_ms: int) -> DeadLetter:
-    return DeadLetter(
-        id=0,
-        at_ms=record.timestamp if record.timestamp > 0 else now_ms,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        reason=reason,
-        value=record.value,
-        headers=tuple((name, value) for name, value in record.headers),
-    )

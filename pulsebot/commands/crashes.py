@@ -50,7 +50,7 @@ def _of_all(connection: Connection, question: Question, span: Timespan) -> Messa
 
 def _of_one(connection: Connection, question: Question, service: str, span: Timespan) -> Message:
     total = counts.total(connection, "crash", service, *widen(span.start_ms, span.end_ms))
-    groups = kept.groups(connection, service, span.start_ms, span.end_ms, MAX_ROWS)
+    groups = kept.groups(connection, service, *widen(span.start_ms, span.end_ms), MAX_ROWS)
     rows = tuple(
         (
             f"{group.error}: {group.message}"[:60] if group.message else group.error,
@@ -62,7 +62,7 @@ def _of_one(connection: Connection, question: Question, service: str, span: Time
     )
     parts: list[Part] = []
     if rows:
-        parts.append(Table(("error", "ever", "first", "last"), rows))
+        parts.append(Table(("error", "crashes", "first ever", "last"), rows))
         parts.extend(_latest_stack(connection, service, groups[0].fingerprint))
     title = f"{service}: {plural(total, 'crash', 'crashes')} {span.label}"
     return Message(title, (*parts, *small_print(question, span)))

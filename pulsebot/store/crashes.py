@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pulsebot.event import Crash
 from pulsebot.store.database import Connection
+from pulsebot.window import MINUTE_MS, bucket_start
 
 SAMPLES = 5
 """Whole crashes kept of one group: enough to compare, not enough to fill the disk."""
@@ -14,7 +15,7 @@ MAX_STACK = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The crashes of a service that are "the same one": `count` over the whole retention."""
+    """The crashes of a service that are "the same one"; `count` is that of the window asked."""
 
     service: str
     fingerprint: str
@@ -44,10 +45,13 @@ def add(connection: Connection, event: Crash, fingerprint: str, time_ms: int) ->
     """Count a crash in its group and keep it as a sample."""
     data = event.data
     connection.execute(
-        "INSERT INTO crash_group VALUES (?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET"
-        " first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms),"
-        " count = count + 1",
+        "INSERT INTO crash_group VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms)",
         (event.service, fingerprint, data.error, data.message, time_ms, time_ms),
+    )
+    connection.execute(
+        "INSERT INTO crash_count VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+        (event.service, fingerprint, bucket_start(time_ms, MINUTE_MS)),
     )
     connection.execute(
         "INSERT INTO crash (service, fingerprint, at_ms, instance, error, message, stack,"
@@ -74,10 +78,15 @@ def add(connection: Connection, event: Crash, fingerprint: str, time_ms: int) ->
 def groups(
     connection: Connection, service: str, start_ms: int, end_ms: int, limit: int
 ) -> list[Group]:
-    """Return a service's groups whose time range meets [start_ms, end_ms), the latest first."""
+    """Return a service's groups with crashes in [start_ms, end_ms), most crashes first.
+
+    The range must be of whole minutes.
+    """
     rows = connection.execute(
-        "SELECT service, fingerprint, error, message, first_ms, last_ms, count FROM crash_group"
-        " WHERE service = ? AND last_ms >= ? AND first_ms < ? ORDER BY last_ms DESC LIMIT ?",
+        "SELECT service, fingerprint, error, message, first_ms, last_ms, sum(count) AS crashes"
+        " FROM crash_count JOIN crash_group USING (service, fingerprint)"
+        " WHERE service = ? AND start_ms >= ? AND start_ms < ? GROUP BY service, fingerprint"
+        " ORDER BY crashes DESC, last_ms DESC LIMIT ?",
         (service, start_ms, end_ms, limit),
     )
     return [Group(*row) for row in rows]

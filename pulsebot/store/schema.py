@@ -62,9 +62,15 @@ CREATE INDEX status_change_at ON status_change (at_ms);
 
 CREATE TABLE crash_group (
     service TEXT NOT NULL, fingerprint TEXT NOT NULL, error TEXT NOT NULL, message TEXT,
-    first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, count INTEGER NOT NULL,
+    first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
     PRIMARY KEY (service, fingerprint)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE crash_count (
+    service TEXT NOT NULL, fingerprint TEXT NOT NULL, start_ms INTEGER NOT NULL,
+    count INTEGER NOT NULL, PRIMARY KEY (service, fingerprint, start_ms)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX crash_count_start ON crash_count (start_ms);
 
 CREATE TABLE crash (
     id INTEGER PRIMARY KEY, service TEXT NOT NULL, fingerprint TEXT NOT NULL,

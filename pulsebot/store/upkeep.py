@@ -19,6 +19,7 @@ PIECE = 5_000
 _BY_AGE = {
     "crash_group": ("last_ms", "crashes"),
     "crash": ("at_ms", "crashes"),
+    "crash_count": ("start_ms", "crashes"),
     "app_message": ("at_ms", "messages"),
     "status_change": ("at_ms", "statuses"),
     "instance": ("seen_ms", "statuses"),
@@ -35,6 +36,17 @@ _ONLY = {
     "outbox": ("created_ms", "outbox", "NOT open"),
 }
 """As above, for tables of which only finished rows may go."""
+
+_KEYS = {
+    "mark_range": "producer",
+    "mark_id": "hash",
+    "crash_group": "service, fingerprint",
+    "crash_count": "service, fingerprint, start_ms",
+    "status_change": "service, instance, at_ms",
+    "instance": "service, instance",
+    "alert": "id",
+}
+"""Primary keys of the tables that have no rowid."""
 
 
 def piece(connection: Connection, retention: Retention, now_ms: int) -> bool:
@@ -57,9 +69,7 @@ def _roll_up(connection: Connection, before_ms: int) -> bool:
 
 
 def _delete(connection: Connection, table: str, where: str, before_ms: int) -> bool:
-    key = {"mark_range": "producer", "mark_id": "hash", "crash_group": "service, fingerprint",
-           "status_change": "service, instance, at_ms", "instance": "service, instance",
-           "alert": "id"}.get(table, "rowid")  # fmt: skip
+    key = _KEYS.get(table, "rowid")
     deleted = connection.execute(
         f"DELETE FROM {table} WHERE ({key}) IN"
         f" (SELECT {key} FROM {table} WHERE {where} LIMIT {PIECE})",

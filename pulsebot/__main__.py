@@ -1,0 +1,5 @@
+"""`python -m pulsebot`."""
+
+from pulsebot.cli import main
+
+main()
