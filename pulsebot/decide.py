@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from pulsebot import message as messages
 from pulsebot.event import Event
 from pulsebot.message import Message
-from pulsebot.routing.route import Subject, route
-from pulsebot.routing.text import compose
+from pulsebot.routing.route import route
+from pulsebot.routing.wording import message_of, subject_of
 from pulsebot.rules.alert import Alert, Transition, key_text
 from pulsebot.rules.engine import Engine, Entry, Outcome
 from pulsebot.ruleset import Ruleset
@@ -72,7 +72,7 @@ class Decider:
         """Put the notifications of a finding into the outbox, and say why or why not."""
         match outcome.transition:
             case Transition.FIRED | Transition.EVENT:
-                routed = route(self.ruleset.routes, Subject.of(outcome))
+                routed = route(self.ruleset.routes, subject_of(outcome))
                 receivers, reason = routed.receivers, routed.reason
             case Transition.RESOLVED if outcome.alert:
                 receivers = alerts.receivers(connection, outcome.alert.id)
@@ -84,7 +84,7 @@ class Decider:
         if outcome.alert and outcome.transition is Transition.DROPPED:
             alerts.drop(connection, outcome.alert.id)
         if receivers:
-            said = compose(outcome, self._zone)
+            said = message_of(outcome, self._zone)
             outbox.add(connection, _drafts(outcome, receivers, said), now_ms)
         decisions.add(connection, [_decision(outcome, receivers, reason)])
 

@@ -148,6 +148,16 @@ class Settings(Section):
     web: Web | None = Web()
     logs: Logs = Logs()
 
+    def chats(self) -> frozenset[str]:
+        """Return the chats that are set up: what may stand before the colon of a receiver."""
+        there = {
+            "console": self.console,
+            "slack": self.slack,
+            "telegram": self.telegram,
+            "webhook": self.webhooks,
+        }
+        return frozenset(name for name, given in there.items() if given)
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:

@@ -9,7 +9,6 @@ import typer
 
 from pulsebot.bot import Bot
 from pulsebot.chat.base import Asker, Incoming
-from pulsebot.chat.table import CHATS
 from pulsebot.errors import InvalidInput
 from pulsebot.message import Message, plain
 from pulsebot.ruleset import load_rules
@@ -48,7 +47,7 @@ def preview_(
 ) -> None:
     """Show what a digest says, without sending it."""
     settings = load_settings(config)
-    digests = load_rules(settings.rules, chats=CHATS).digests
+    digests = load_rules(settings.rules, chats=settings.chats()).digests
     if name not in digests:
         known = ", ".join(digests) or "none in the rule files"
         raise InvalidInput(f"there is no digest {name}; there is {known}")

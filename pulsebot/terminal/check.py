@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 
 from pulsebot.chat.base import Chat
-from pulsebot.chat.table import CHATS, Surroundings, open_chats
+from pulsebot.chat.table import Surroundings, open_chats
 from pulsebot.commands.table import COMMANDS
 from pulsebot.errors import PulsebotError
-from pulsebot.ruleset import Ruleset, load_rules, run_tests
+from pulsebot.ruleset import Ruleset, load_rules, check_cases
 from pulsebot.settings import Settings
 from pulsebot.store.database import connect, migrate
 from pulsebot.stream.open import open_reader
@@ -34,7 +34,7 @@ def check(
 ) -> None:
     """Check settings and rules, run the rules' tests, and try every real part."""
     settings = load_settings(config)
-    ruleset = load_rules(settings.rules, chats=CHATS)
+    ruleset = load_rules(settings.rules, chats=settings.chats())
     failed = _rules(ruleset)
     if live:
         failed |= asyncio.run(_live(settings))
@@ -44,7 +44,7 @@ def check(
 
 def _rules(ruleset: Ruleset) -> bool:
     _say(True, f"settings and {len(ruleset.rules)} rules, {len(ruleset.routes)} routes")
-    failures = run_tests(ruleset)
+    failures = check_cases(ruleset)
     for failure in failures:
         _say(False, str(failure))
     passed = len(ruleset.tests) - len(failures)

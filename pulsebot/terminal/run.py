@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from pulsebot import app, logs
-from pulsebot.chat.table import CHATS
 from pulsebot.ruleset import Ruleset, load_rules
 from pulsebot.settings import Settings
 from pulsebot.terminal.context import ConfigOption, load_settings
@@ -21,7 +20,7 @@ def run(
 ) -> None:
     """Consume events, evaluate the rules, send what is due, answer questions."""
     settings = load_settings(config)
-    ruleset = load_rules(settings.rules, chats=CHATS)
+    ruleset = load_rules(settings.rules, chats=settings.chats())
     logs.configure(settings.logs, logs.secrets_of(settings))
     asyncio.run(_run(settings, ruleset, once=once))
 
