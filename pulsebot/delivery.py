@@ -129,9 +129,10 @@ class Delivery:
             return
         await self._database.write(outbox.begin, [row.seq])
         try:
-            reference = await asyncio.wait_for(
-                chat.send(target, _content(row), formatted=row.formatted), SEND_LIMIT_S
+            sending = chat.send(
+                target, _content(row), formatted=row.formatted, notification=row.id
             )
+            reference = await asyncio.wait_for(sending, SEND_LIMIT_S)
         except Permanent as error:
             await self._refused(row, error)
         except Retryable as error:

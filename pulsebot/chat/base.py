@@ -74,10 +74,13 @@ class Chat(Protocol):
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *exc: object) -> None: ...
 
-    async def send(self, target: str, message: Message, *, formatted: bool = True) -> Reference:
+    async def send(
+        self, target: str, message: Message, *, formatted: bool = True, notification: str = ""
+    ) -> Reference:
         """Send a message once; `formatted=False` sends plain text without any markup.
 
-        Raises Retryable or Permanent, nothing else.
+        `notification` names what is sent, the same whenever it is sent again, for platforms
+        that can recognise a repetition. Raises Retryable or Permanent, nothing else.
         """
 
     def health(self) -> str | None:

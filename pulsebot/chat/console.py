@@ -87,8 +87,11 @@ class ConsoleChat:
     async def __aexit__(self, *exc: object) -> None:
         await self._lifetime.aclose()
 
-    async def send(self, target: str, message: Message, *, formatted: bool = True) -> Reference:
+    async def send(
+        self, target: str, message: Message, *, formatted: bool = True, notification: str = ""
+    ) -> Reference:
         """Print a message with the local time; raises Permanent when the output is closed."""
+        del notification  # nothing here recognises a repetition
         now = datetime.now(UTC).astimezone(ZoneInfo(self._zone) if self._zone else None)
         if formatted and terminal.terminal(self._console):
             self._print(terminal.alert(message, now))

@@ -2,7 +2,7 @@
 
 The body, version 1::
 
-    {"version": 1, "title": "svc-a crashed", "severity": "critical" or null,
+    {"version": 1, "id": "the same whenever this is sent again", "title": "svc-a crashed", "severity": "critical" or null,
      "parts": [{"type": "text", "text": "…"}, {"type": "fields", "items": [["env", "prod"]]},
                {"type": "table", "header": ["…"], "rows": [["…"]]}, {"type": "code", "text": "…"},
                {"type": "link", "label": "…", "url": "…"}, {"type": "note", "text": "…"}],
@@ -63,15 +63,17 @@ class WebhookChat:
     async def __aexit__(self, *exc: object) -> None:
         await self._client.aclose()
 
-    async def send(self, target: str, message: Message, *, formatted: bool = True) -> Reference:
+    async def send(
+        self, target: str, message: Message, *, formatted: bool = True, notification: str = ""
+    ) -> Reference:
         """POST a message once; any 2xx is success. `formatted=False` leaves the parts out."""
         hook = self._settings.get(target)
         if hook is None:
             raise Permanent(f"webhook:{target} is not in the settings: add webhooks.{target}.url")
-        body = _body(message, parts=formatted)
+        body = _body(message, notification, parts=formatted)
         limits = httpx.Timeout(hook.timeout_s, connect=hook.timeout_s / 2)
         request = self._client.build_request(
-            "POST", hook.url, content=body, headers=_headers(hook, body), timeout=limits
+            "POST", hook.url, content=body, headers=_headers(hook, body, notification), timeout=limits
         )
         try:
             async with asyncio.timeout(hook.timeout_s):
@@ -113,9 +115,10 @@ def _check(name: str, hook: Webhook) -> None:
             raise InvalidInput(f"webhooks.{name}.headers.{header}: only ASCII fits into a header")
 
 
-def _body(message: Message, *, parts: bool) -> bytes:
+def _body(message: Message, notification: str, *, parts: bool) -> bytes:
     content = {
         "version": VERSION,
+        "id": notification,
         "title": message.title,
         "severity": message.severity,
         "parts": msgspec.to_builtins(message.parts) if parts else [],
@@ -124,8 +127,10 @@ def _body(message: Message, *, parts: bool) -> bytes:
     return json.dumps(content).encode()
 
 
-def _headers(hook: Webhook, body: bytes) -> dict[str, str]:
+def _headers(hook: Webhook, body: bytes, notification: str) -> dict[str, str]:
     headers = {name: value.get_secret_value() for name, value in hook.headers.items()}
+    if notification.isascii() and notification.isprintable():
+        headers["Idempotency-Key"] = notification
     headers["Content-Type"] = "application/json"
     if hook.signing_secret:
         secret = hook.signing_secret.get_secret_value().encode()

@@ -77,12 +77,15 @@ class SlackChat:
         await self._lifetime.aclose()
         self._client = None
 
-    async def send(self, target: str, message: Message, *, formatted: bool = True) -> Reference:
+    async def send(
+        self, target: str, message: Message, *, formatted: bool = True, notification: str = ""
+    ) -> Reference:
         """Post a message to `#name`, `C0123`, `@U0123` or `@name`.
 
         The reference holds the channel's id and the message's `ts`. Raises Retryable or
         Permanent, nothing else.
         """
+        del notification  # nothing here recognises a repetition
         if self._client is None:
             raise Retryable("the Slack chat is not open")
         return await web.post(self._client, target, message, formatted=formatted)

@@ -86,11 +86,14 @@ class TelegramChat:
     async def __aexit__(self, *exc: object) -> None:
         await self._lifetime.aclose()
 
-    async def send(self, target: str, message: Message, *, formatted: bool = True) -> Reference:
+    async def send(
+        self, target: str, message: Message, *, formatted: bool = True, notification: str = ""
+    ) -> Reference:
         """Send a message once, shortened to Telegram's limit; see `Chat.send`.
 
         The reference names the chat by its id, with the topic where there was one.
         """
+        del notification  # nothing here recognises a repetition
         chat, topic = self._place(target)
         try:
             sent = await self._bot.send_message(
