@@ -2,7 +2,8 @@
 
 The body, version 1::
 
-    {"version": 1, "id": "the same whenever this is sent again", "title": "svc-a crashed", "severity": "critical" or null,
+    {"version": 1, "id": "the same whenever this is sent again", "title": "svc-a crashed",
+     "severity": "critical" or null,
      "parts": [{"type": "text", "text": "…"}, {"type": "fields", "items": [["env", "prod"]]},
                {"type": "table", "header": ["…"], "rows": [["…"]]}, {"type": "code", "text": "…"},
                {"type": "link", "label": "…", "url": "…"}, {"type": "note", "text": "…"}],
@@ -73,7 +74,11 @@ class WebhookChat:
         body = _body(message, notification, parts=formatted)
         limits = httpx.Timeout(hook.timeout_s, connect=hook.timeout_s / 2)
         request = self._client.build_request(
-            "POST", hook.url, content=body, headers=_headers(hook, body, notification), timeout=limits
+            "POST",
+            hook.url,
+            content=body,
+            headers=_headers(hook, body, notification),
+            timeout=limits,
         )
         try:
             async with asyncio.timeout(hook.timeout_s):
