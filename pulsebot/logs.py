@@ -66,7 +66,7 @@ def configure(settings: Logs, secrets: Sequence[str] = ()) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
-    for noisy in ("httpx", "httpcore", "apscheduler", "aiokafka"):
+    for noisy in ("httpx", "httpcore", "apscheduler", "aiokafka", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

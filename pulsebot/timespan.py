@@ -62,6 +62,8 @@ class Timespan:
         last = f"{end:%H:%M}" if start.date() == end.date() else f"{end.day} {end:%b} {end:%H:%M}"
         if start.year != end.year:
             last = f"{end.day} {end:%b %Y} {end:%H:%M}"
+        if self.zone.key == "UTC":
+            return f"{first} – {last} (UTC)"
         offsets = dict.fromkeys([_offset(start), _offset(end)])
         return f"{first} – {last} ({self.zone.key}, {' then '.join(offsets)})"
 
@@ -155,7 +157,7 @@ def parse_timespan(text: str, *, now: int, zone: ZoneInfo) -> Timespan:
         raise InvalidInput(f"{said} ends before it starts")
     if end_ms - start_ms > MAX_SPAN // timedelta(milliseconds=1):
         raise InvalidInput(f"{said} is longer than {MAX_SPAN.days} days, which is how long I keep")
-    return Timespan(start_ms, end_ms, zone, said)
+    return Timespan(start_ms, end_ms, zone, _label(said))
 
 
 def _range(said: str, now: int, zone: ZoneInfo) -> tuple[int, int]:
@@ -173,6 +175,13 @@ def _range(said: str, now: int, zone: ZoneInfo) -> tuple[int, int]:
     if _CLOCK.fullmatch(said):
         raise _not_understood(said)
     return start_ms, min(end_ms, now) if start_ms <= now else end_ms
+
+
+def _label(said: str) -> str:
+    """Return a window as it reads at the end of a sentence: `7d` as `last 7d`."""
+    if said in ("week", "month"):
+        return f"this {said}"
+    return f"last {said}" if _DURATION.fullmatch(said) else said
 
 
 def _length(said: str) -> int | None:

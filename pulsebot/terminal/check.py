@@ -15,7 +15,7 @@ from pulsebot.chat.base import Chat
 from pulsebot.chat.table import Surroundings, open_chats
 from pulsebot.commands.table import COMMANDS
 from pulsebot.errors import PulsebotError
-from pulsebot.ruleset import Ruleset, load_rules, check_cases
+from pulsebot.ruleset import Ruleset, check_cases, load_rules
 from pulsebot.settings import Settings
 from pulsebot.store.database import connect, migrate
 from pulsebot.stream.open import open_reader
