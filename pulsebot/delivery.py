@@ -129,9 +129,7 @@ class Delivery:
             return
         await self._database.write(outbox.begin, [row.seq])
         try:
-            sending = chat.send(
-                target, _content(row), formatted=row.formatted, notification=row.id
-            )
+            sending = chat.send(target, _content(row), formatted=row.formatted, notification=row.id)
             reference = await asyncio.wait_for(sending, SEND_LIMIT_S)
         except Permanent as error:
             await self._refused(row, error)
