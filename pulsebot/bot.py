@@ -54,13 +54,14 @@ class Bot:
         try:
             return await self.run(incoming)
         except InvalidInput as error:
-            return Message(str(error))
+            return Message(str(error), severity="warning")
         except Exception:
             reference = uuid.uuid4().hex[:8]
             log.exception("a command failed", reference=reference, text=incoming.text[:200])
             return Message(
                 "Sorry, I could not answer that.",
                 (Text(f"The details are in my log under {reference}."),),
+                "error",
             )
 
     async def run(self, incoming: Incoming) -> Message:
@@ -113,4 +114,5 @@ def _not_allowed(asker: Asker) -> Message:
     return Message(
         "I may not answer you here yet.",
         (Text(f"Whoever runs me can allow it in pulsebot.yaml, by user or by channel:\n{place}"),),
+        "warning",
     )

@@ -233,7 +233,7 @@ class FakeSlack:
         self.messages.append(accepted)
         if self._record:
             _append(self._record, asdict(accepted))
-        return {"ok": True, "channel": channel, "ts": ts, "message": {"text": body.get("text")}}
+        return {"ok": True, "channel": channel, "ts": ts, "message_ts": ts}
 
     async def _response_url(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request)

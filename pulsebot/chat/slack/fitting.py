@@ -5,18 +5,19 @@ largest of the ways in which Slack may count, so that what fits here fits there.
 shortened before it is escaped, so that no entity is ever cut in two.
 """
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
 
-_ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_ESCAPES = str.maketrans(_ESCAPED)
-_CONTROLS = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), 0x7F])
+_ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # the ampersand first
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _CUT = "\n… {:,} characters left out …\n"
 _CUT_ROOM = 60
 
 
 def clean(text: str) -> str:
     """Take out control characters but line breaks and tabs, and what is no Unicode text."""
-    return text.translate(_CONTROLS).encode(errors="replace").decode()
+    return _CONTROLS.sub("", text).encode(errors="replace").decode()
 
 
 def escape(text: str) -> str:
@@ -24,12 +25,15 @@ def escape(text: str) -> str:
 
     https://docs.slack.dev/messaging/formatting-message-text#escaping
     """
-    return text.translate(_ESCAPES)
+    for char, entity in _ESCAPED.items():
+        text = text.replace(char, entity)
+    return text
 
 
 def width(text: str) -> int:
     """Return how much room a text takes, in UTF-16 units after escaping."""
-    return sum(map(_width, text))
+    units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return units + sum(text.count(char) * (len(_ESCAPED[char]) - 1) for char in _ESCAPED)
 
 
 def shorten(text: str, limit: int) -> str:
@@ -60,14 +64,9 @@ def shares(needs: Sequence[int], total: int) -> list[int]:
     return granted
 
 
-def _width(char: str) -> int:
-    return len(_ESCAPED[char]) if char in _ESCAPED else 1 + (char > "\uffff")
-
-
 def _head(text: str, limit: int) -> str:
-    room = limit
-    for place, char in enumerate(text):
-        room -= _width(char)
-        if room < 0:
-            return text[:place]
-    return text
+    text = text[: max(limit, 0)]  # nothing is narrower than 1
+    if width(text) <= limit:
+        return text
+    places = range(len(text) + 1)
+    return text[: bisect_right(places, limit, key=lambda place: width(text[:place])) - 1]
