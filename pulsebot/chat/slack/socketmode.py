@@ -150,12 +150,18 @@ class _Connection(AsyncBaseSocketModeHandler):
     async def close(self) -> None:
         """Close within seconds, even where nobody answers the goodbye."""
         client = self.client
-        with suppress(Exception):  # it may be broken in any way; what matters is closed below
-            async with asyncio.timeout(CLOSE_S):
-                await client.close()  # type: ignore[no-untyped-call] # as above
-        await client.aiohttp_client_session.close()
-        tasks = [client.message_processor, client.message_receiver, client.current_session_monitor]
-        running = [task for task in tasks if task]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        try:
+            with suppress(Exception):  # it may be broken in any way; what matters comes below
+                async with asyncio.timeout(CLOSE_S):
+                    await client.close()  # type: ignore[no-untyped-call] # as above
+        finally:
+            await client.aiohttp_client_session.close()
+            await _end(client.message_processor)
+            await _end(client.message_receiver)
+            await _end(client.current_session_monitor)
+
+
+async def _end(task: asyncio.Future[Any] | None) -> None:
+    if task:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
