@@ -111,23 +111,21 @@ class Engine:
     def process(self, event: Event, now_ms: int, time_ms: int) -> Sequence[Outcome]:
         """Evaluate one event: `now_ms` is logical time, `time_ms` the event's own, clamped.
 
-        Deadlines up to `now_ms` come first.
+        What was due up to `now_ms` for the keys of this event comes first. Other keys wait for
+        `advance`: their events may lie in a partition that is further behind.
         """
-        due = self._orphans or (self._heap and self._heap[0][0] <= now_ms)
-        outcomes = self.advance(now_ms) if due else []
+        outcomes = self._resolve_orphans(now_ms) if self._orphans else []
         lane = self._lanes.get(type(event))
         runs = lane.find(event) if lane else ()
         if runs:
             facts = Facts(event, time_ms)
             for run in runs:
-                if outcome := self._observe(run, facts, now_ms):
-                    outcomes.append(outcome)
+                self._observe(run, facts, now_ms, outcomes)
         return outcomes
 
     def advance(self, now_ms: int) -> list[Outcome]:
         """Let time pass: every deadline up to `now_ms`, each at its own time, in order."""
-        outcomes = [self._resolve_orphan(*orphan, now_ms) for orphan in self._orphans]
-        self._orphans.clear()
+        outcomes = self._resolve_orphans(now_ms)
         while self._heap and self._heap[0][0] <= now_ms:
             due_ms, rule_id, key = heapq.heappop(self._heap)
             run = self._runs[rule_id]
@@ -156,15 +154,31 @@ class Engine:
             (run.rule.when, run) for run in self._runs.values()
         )
 
-    def _observe(self, run: _Run, facts: Facts, now_ms: int) -> Outcome | None:
+    def _observe(self, run: _Run, facts: Facts, now_ms: int, outcomes: list[Outcome]) -> None:
+        """Step one key of one rule to `now_ms` and over the event; add what is found."""
         key = tuple([(field, facts.value(field)) for field in run.fields])
-        slot = run.slots.get(key)
+        slot = self._catch_up(run, key, now_ms, outcomes)
         if slot is None and len(run.slots) >= self._max_keys:
-            return self._refuse(run, key, facts, now_ms)
+            outcomes.extend(self._refuse(run, key, facts, now_ms))
+            return
         step = run.condition.observe(slot.state if slot else None, facts, now_ms)
         if step.verdict is Verdict.EVENT:
-            return Outcome(run.rule, Transition.EVENT, None, facts.event, key, step.reason, now_ms)
-        return self._settle(run, key, step, facts, now_ms)
+            outcomes.append(
+                Outcome(run.rule, Transition.EVENT, None, facts.event, key, step.reason, now_ms)
+            )
+        elif found := self._settle(run, key, step, facts, now_ms):
+            outcomes.append(found)
+
+    def _catch_up(self, run: _Run, key: Key, now_ms: int, outcomes: list[Outcome]) -> _Slot | None:
+        """Let happen what was due for a key up to `now_ms`, each at its own time."""
+        slot = run.slots.get(key)
+        while slot is not None and slot.due_ms is not None and slot.due_ms <= now_ms:
+            due_ms = slot.due_ms
+            step = run.condition.elapse(slot.state, due_ms)
+            if found := self._settle(run, key, step, None, due_ms):
+                outcomes.append(found)
+            slot = run.slots.get(key)
+        return slot
 
     def _settle(
         self, run: _Run, key: Key, step: Step[Any], facts: Facts | None, now_ms: int
@@ -182,12 +196,14 @@ class Engine:
         return Outcome(run.rule, change, about, event, key, step.reason, now_ms)
 
     def _keep(self, run: _Run, key: Key, step: Step[Any], alert: Alert | None, now_ms: int) -> None:
-        self._dirty[run.rule.id, key] = None
-        if step.state is None:
-            run.slots.pop(key, None)
-            run.refusing = False
-            return
         slot = run.slots.get(key)
+        if step.state is None:
+            if slot is not None:
+                self._dirty[run.rule.id, key] = None
+                del run.slots[key]
+                run.refusing = False
+            return
+        self._dirty[run.rule.id, key] = None
         if slot is None:
             slot = run.slots[key] = _Slot(step.state)
         slot.state, slot.alert = step.state, alert
@@ -202,21 +218,26 @@ class Engine:
         slot.scheduled = slot.due_ms
         heapq.heappush(self._heap, (slot.due_ms, run.rule.id, key))
 
-    def _refuse(self, run: _Run, key: Key, facts: Facts, now_ms: int) -> Outcome | None:
+    def _refuse(self, run: _Run, key: Key, facts: Facts, now_ms: int) -> list[Outcome]:
         if run.refusing:
-            return None
+            return []
         run.refusing = True
         reason = (
             f"rule {run.rule.id} follows {self._max_keys:,} keys already; new ones are not "
             "followed until some are forgotten (use fewer fields in `by`, or a narrower `when`)"
         )
-        return Outcome(run.rule, Transition.REFUSED, None, facts.event, key, reason, now_ms)
+        return [Outcome(run.rule, Transition.REFUSED, None, facts.event, key, reason, now_ms)]
 
     def _drop(self, entry: Entry, how: str) -> None:
         if entry.alert is None:
             self._dirty[entry.rule_id, entry.key] = None
         else:
             self._orphans.append((entry.alert, f"the rule was {how}"))
+
+    def _resolve_orphans(self, now_ms: int) -> list[Outcome]:
+        outcomes = [self._resolve_orphan(*orphan, now_ms) for orphan in self._orphans]
+        self._orphans.clear()
+        return outcomes
 
     def _resolve_orphan(self, alert: Alert, reason: str, now_ms: int) -> Outcome:
         self._dirty[alert.rule, alert.key] = None

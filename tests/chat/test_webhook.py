@@ -41,9 +41,10 @@ async def refused(receiver: FakeReceiver, reply: Reply, **more: object) -> Retry
 async def test_the_body_is_the_documented_json(receiver: FakeReceiver) -> None:
     """Version, title, severity, parts, and the whole as plain text."""
     async with WebhookChat(hooks(receiver)) as chat:
-        await chat.send("ci", MESSAGE)
+        await chat.send("ci", MESSAGE, notification="a1-fired")
     assert receiver.received[0].content == {
         "version": 1,
+        "id": "a1-fired",
         "title": "svc-a crashed",
         "severity": "critical",
         "parts": [
