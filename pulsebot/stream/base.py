@@ -121,7 +121,8 @@ class Writer(Protocol):
 
         Raises StreamError when that is not certain within the writer's time limit; the
         caller then appends the same records again, and readers recognise a repetition by
-        the events' own identity.
+        the events' own identity. Raises InvalidInput when the stream will never take one of
+        them (it is too large); the others may be in the stream or not.
         """
 
 

@@ -16,7 +16,7 @@ from typing import Self
 from tests.kafka.machine import Machine
 from tests.kafka.node import BrokerError, Node, PortTaken
 from tests.kafka.ports import free_ports
-from tests.kafka.properties import Ports, server_properties
+from tests.kafka.properties import Keystore, Ports, server_properties
 
 ATTEMPTS = 5
 
@@ -24,8 +24,11 @@ ATTEMPTS = 5
 class KafkaCluster:
     """A context manager: entering returns when all nodes serve, leaving ends and removes them."""
 
-    def __init__(self, machine: Machine, *, nodes: int = 1) -> None:
+    def __init__(
+        self, machine: Machine, *, nodes: int = 1, keystore: Keystore | None = None
+    ) -> None:
         self._machine = machine
+        self._keystore = keystore
         self._count = nodes
         self._folder: Path | None = None
         self._nodes: dict[int, Node] = {}
@@ -55,9 +58,12 @@ class KafkaCluster:
         return ",".join(f"127.0.0.1:{ports.plain}" for ports in self._ports)
 
     @property
-    def sasl_bootstrap(self) -> str:
-        """Addresses that want a login (SASL PLAIN with `properties.USER` and `PASSWORD`)."""
-        return ",".join(f"127.0.0.1:{ports.sasl}" for ports in self._ports)
+    def login_bootstrap(self) -> str:
+        """Addresses that want a login: SASL PLAIN with `properties.USER` and `PASSWORD`.
+
+        Over TLS where the cluster was given a keystore.
+        """
+        return ",".join(f"127.0.0.1:{ports.login}" for ports in self._ports)
 
     @property
     def replication(self) -> int:
@@ -109,8 +115,11 @@ class KafkaCluster:
         name = f"pulsebot-test-{secrets.token_hex(4)}"
         for number in range(1, self._count + 1):
             folder = self._folder / str(number)
-            properties = server_properties(number, self._ports, folder / "data")
+            keystore = self._keystore and self._keystore.moved_to(folder / "keystore.p12")
+            properties = server_properties(number, self._ports, folder / "data", keystore)
             self._nodes[number] = Node(self._machine, f"{name}-{number}", folder, properties)
+            if self._keystore and keystore:
+                shutil.copy(self._keystore.path, keystore.path)
         self._format()
         for node in self._nodes.values():
             node.start()

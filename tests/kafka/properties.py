@@ -23,17 +23,40 @@ class Ports:
     """The loopback ports of one node: for clients, for clients that log in, for the quorum."""
 
     plain: int
-    sasl: int
+    login: int
     controller: int
 
 
-def server_properties(node: int, ports: list[Ports], data: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class Keystore:
+    """The broker's own key and certificate: with it, logging in goes over TLS."""
+
+    path: Path
+    password: str
+
+    def moved_to(self, path: Path) -> "Keystore":
+        """Return the same keystore at another place."""
+        return Keystore(path, self.password)
+
+    def lines(self) -> dict[str, object]:
+        """Return the properties that make a broker use it."""
+        names = "location", "password", "type"
+        values = self.path, self.password, "PKCS12"
+        return {
+            f"listener.name.login.ssl.keystore.{name}": value
+            for name, value in zip(names, values, strict=True)
+        }
+
+
+def server_properties(
+    node: int, ports: list[Ports], data: Path, keystore: Keystore | None = None
+) -> str:
     """Return the properties of node number `node` (from 1) of a cluster with these ports."""
     own = ports[node - 1]
     copies = min(3, len(ports))
     voters = ",".join(f"{n}@127.0.0.1:{each.controller}" for n, each in enumerate(ports, 1))
-    clients = f"PLAINTEXT://127.0.0.1:{own.plain},SASL://127.0.0.1:{own.sasl}"
-    login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    clients = f"PLAINTEXT://127.0.0.1:{own.plain},LOGIN://127.0.0.1:{own.login}"
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
     lines = {
         "process.roles": "broker,controller",
         "node.id": node,
@@ -43,10 +66,11 @@ def server_properties(node: int, ports: list[Ports], data: Path) -> str:
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
         "listener.security.protocol.map": (
-            "PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"
+            f"PLAINTEXT:PLAINTEXT,LOGIN:SASL_{'SSL' if keystore else 'PLAINTEXT'},"
+            "CONTROLLER:PLAINTEXT"
         ),
         "sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.sasl.plain.sasl.jaas.config": f'{login} user_{USER}="{PASSWORD}";',
+        "listener.name.login.plain.sasl.jaas.config": f'{module} user_{USER}="{PASSWORD}";',
         "log.dirs": data,
         "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024,  # 128 MB otherwise
         # A topic that nobody created is a mistake that the tests shall see.
@@ -63,5 +87,6 @@ def server_properties(node: int, ports: list[Ports], data: Path) -> str:
         "broker.heartbeat.interval.ms": 500,
         "controller.quorum.election.timeout.ms": 500,
         "controller.quorum.fetch.timeout.ms": 1000,
+        **(keystore.lines() if keystore else {}),
     }
     return "".join(f"{key}={value}\n" for key, value in lines.items())

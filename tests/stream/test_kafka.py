@@ -1,9 +1,11 @@
 """What only Kafka can do to a stream: brokers die, freeze, refuse; topics grow and vanish."""
 
 import asyncio
+import subprocess
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -15,7 +17,7 @@ from pulsebot.stream.config import KafkaStream, Topics
 from pulsebot.stream.kafka import KafkaAdmin, KafkaReader, KafkaWriter
 from pulsebot.stream.kafka.closing import close_producer
 from tests.kafka.broker import KafkaCluster
-from tests.kafka.properties import PASSWORD, USER
+from tests.kafka.properties import PASSWORD, USER, Keystore
 from tests.kafka.provision import External
 
 PATIENCE_S = 60.0
@@ -301,23 +303,57 @@ async def test_transaction_markers_do_not_look_like_lag(kafka: Anywhere, topic_p
         assert reader._keeper.consumer is first
 
 
-async def test_a_login_is_passed_on(kafka_own: KafkaCluster, topic_prefix: str) -> None:
-    """SASL settings reach every client: reader, writer and admin."""
-    login = {
-        "bootstrap": kafka_own.sasl_bootstrap.split(","),
-        "security_protocol": "SASL_PLAINTEXT",
-        "sasl_mechanism": "PLAIN",
-        "sasl_username": USER,
-        "sasl_password": PASSWORD,
-    }
-    limits = settings(kafka_own, topic_prefix, **login)
-    await KafkaAdmin(limits).create([TopicPlan(topic_prefix, 1, 1, -1)])
+def login(cluster: KafkaCluster, **more: object) -> KafkaStream:
+    """Return settings that log in."""
+    return settings(
+        cluster,
+        "login",
+        bootstrap=cluster.login_bootstrap.split(","),
+        sasl_mechanism="PLAIN",
+        sasl_username=USER,
+        **{"sasl_password": PASSWORD, "security_protocol": "SASL_PLAINTEXT", **more},
+    )
+
+
+async def use(limits: KafkaStream) -> None:
+    """Create a topic, write to it, read from it."""
+    await KafkaAdmin(limits).create([TopicPlan("login", 1, 1, -1)])
     async with KafkaReader(limits) as reader, KafkaWriter(limits) as writer:
-        await writer.append(numbered(topic_prefix, 1))
+        await writer.append(numbered("login", 1))
         assert await collect(reader, {1}) == [1]
-    wrong = settings(kafka_own, **login | {"sasl_password": "wrong"})
+
+
+async def test_a_login_is_passed_on(kafka_own: KafkaCluster) -> None:
+    """SASL settings reach every client; a wrong password opens nothing."""
+    await use(login(kafka_own))
+    wrong = login(kafka_own, sasl_password="wrong")  # noqa: S106 - that is the point
     with pytest.raises(StreamError, match="does not answer"):
         await KafkaAdmin(wrong).create([TopicPlan("t", 1, 1, -1)])
+
+
+async def test_tls_is_passed_on(kafka_own: KafkaCluster, tmp_path: Path) -> None:
+    """A broker is believed by the given authority's certificate, and only by that."""
+    keystore, certificate = await asyncio.to_thread(make_keystore, tmp_path)
+    cluster = KafkaCluster(kafka_own._machine, keystore=keystore)
+    await asyncio.to_thread(cluster.__enter__)
+    try:
+        await use(login(cluster, security_protocol="SASL_SSL", ssl_cafile=certificate))
+        stranger = login(cluster, security_protocol="SASL_SSL")
+        with pytest.raises(StreamError, match="does not answer"):
+            await KafkaAdmin(stranger).create([TopicPlan("t", 1, 1, -1)])
+    finally:
+        cluster.stop()
+
+
+def make_keystore(folder: Path) -> tuple[Keystore, Path]:
+    """Make a key for 127.0.0.1 that vouches for itself; return it and its certificate."""
+    key, certificate, store = folder / "key.pem", folder / "cert.pem", folder / "store.p12"
+    request = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=broker -addext"
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*request.split(), "subjectAltName=IP:127.0.0.1", *files], check=True)
+    bundle = f"openssl pkcs12 -export -in {certificate} -inkey {key} -out {store}"
+    subprocess.run([*bundle.split(), "-passout", f"pass:{PASSWORD}"], check=True)
+    return Keystore(store, PASSWORD), certificate
 
 
 async def test_a_certificate_that_cannot_be_read_is_named() -> None:
