@@ -72,8 +72,8 @@ class CaseEvent(Model):
     def _is_an_event(self) -> "CaseEvent":
         given = self.model_fields_set - {"kind", "service", "instance", "after"}
         data = KINDS[self.kind].__annotations__["data"]
-        known = {field.name for field in msgspec.structs.fields(data)}
-        if foreign := sorted(given - known):
+        known = [field.name for field in msgspec.structs.fields(data)]
+        if foreign := sorted(given.difference(known)):
             raise ValueError(f"a {self.kind} has no `{foreign[0]}`; it has {', '.join(known)}")
         self.event(datetime.fromisoformat("2026-01-01T00:00:00+00:00"), 0)
         return self

@@ -93,6 +93,8 @@ def sentence(error: ErrorDetails, loc: Loc) -> str:
 
 def _name(loc: Loc) -> str:
     words = [str(part) for part in loc if not isinstance(part, int)]
+    if len(words) == 1 and len(loc) > 1:
+        return words[0].removesuffix("s")  # an item of a section: a rule, a route, a test
     return ".".join(words[1:] or words) or "the file"
 
 
@@ -133,6 +135,8 @@ def _known_keys(loc: Loc, real: Loc) -> list[str]:
 def _wrong_word(name: str, given: object, allowed: str) -> str:
     if given in LATER_VALUES:
         return f"`{name}`: `{given}` is not supported in this version; use {_plain(allowed)}"
+    if " or " not in allowed and ", " not in allowed:
+        return f"`{name}`: must be {_plain(allowed)}, not {given!r}"
     words = _plain(allowed).replace(" or ", ", ").split(", ")
     close = get_close_matches(str(given), words, n=1)
     hint = f"; did you mean `{close[0]}`?" if close else ""

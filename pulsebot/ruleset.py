@@ -21,6 +21,8 @@ from pulsebot.rules.rule import Rule
 from pulsebot.yamltree import Loc, Tree, read
 
 SUFFIXES = {".yaml", ".yml"}
+MAX_NAMED = 10
+"""Rules that are named where one is not found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +157,14 @@ def _strangers(files: Sequence[_File]) -> Iterator[Problem]:
         for loc, name in _named_rules(file.content):
             if name not in known:
                 close = get_close_matches(name, known, n=1)
-                hint = f"did you mean `{close[0]}`?" if close else "name one of the rule files"
+                hint = f"did you mean `{close[0]}`?" if close else f"there are {_some(known)}"
                 yield file.problem(loc, f"there is no rule `{name}`; {hint}")
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names, and that there are more where there are."""
+    more = ", …" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more if names else "none"
 
 
 def _named_rules(content: RuleFile) -> Iterator[tuple[Loc, str]]:

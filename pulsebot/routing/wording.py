@@ -52,8 +52,8 @@ def message_of(outcome: Outcome, zone: ZoneInfo) -> Message:
         return _resolved(outcome, zone)
     if isinstance(outcome.event, AppMessage) and outcome.alert is None:
         return _app_message(outcome, outcome.event)
-    title, *more = _text(outcome).split("\n", 1)
-    parts: list[Part] = [Text(text) for text in more]
+    title, rest = _texts(outcome)
+    parts: list[Part] = [Text(rest)] if rest else []
     parts.append(Fields(_fields(outcome, zone)))
     if isinstance(outcome.event, Crash) and outcome.event.data.stack:
         parts.append(Code(shortened(outcome.event.data.stack)))
@@ -69,7 +69,7 @@ def shortened(stack: str) -> str:
 
 
 def _resolved(outcome: Outcome, zone: ZoneInfo) -> Message:
-    title = _text(outcome).split("\n", 1)[0]
+    title, _ = _texts(outcome)
     items = list(_fields(outcome, zone))
     if (alert := outcome.alert) and alert.fired_ms is not None:
         items.append(("lasted", length(outcome.at_ms - alert.fired_ms)))
@@ -80,25 +80,29 @@ def _resolved(outcome: Outcome, zone: ZoneInfo) -> Message:
 
 def _app_message(outcome: Outcome, event: AppMessage) -> Message:
     data = event.data
-    parts: list[Part] = [Text(data.text)]
+    title, text = f"{event.service}: {data.title}", data.text
     if outcome.rule and outcome.rule.text:
-        title = fill(outcome.rule.text, _values(outcome)[0])
-    elif data.title:
-        title = f"{event.service}: {data.title}"
-    else:
-        title, _, rest = f"{event.service}: {data.text.strip()}".partition("\n")
-        parts = [Text(rest)] if rest.strip() else []
+        title, _ = _texts(outcome)
+    elif not data.title:
+        first, _, text = data.text.strip().partition("\n")
+        title = f"{event.service}: {first}"
+    parts: list[Part] = [Text(text)] if text.strip() else []
     if data.link:
         parts.append(Link("open", data.link))
     parts.append(_small_print(outcome))
     return Message(_one_line(title), tuple(parts), data.level)
 
 
-def _text(outcome: Outcome) -> str:
+def _texts(outcome: Outcome) -> tuple[str, str]:
+    """Return the first line of the rule's text, and the rest of it, both filled in.
+
+    Line breaks in the values filled in do not make further lines of the title.
+    """
     values, _ = _values(outcome)
     default = DEFAULT_TEXTS.get(values.get("kind", ""), "{rule}: {reason}")
     written = outcome.rule.text if outcome.rule else None
-    return fill(written or default, values)
+    first, _, rest = (written or default).strip().partition("\n")
+    return fill(first, values), fill(rest, values)
 
 
 def _values(outcome: Outcome) -> tuple[dict[str, str], dict[str, str]]:

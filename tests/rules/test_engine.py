@@ -2,7 +2,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsebot.event import Event
@@ -185,6 +185,7 @@ def test_a_key_stands_in_the_heap_once_however_often_it_is_seen() -> None:
     assert len(engine._heap) <= 2
 
 
+@settings(deadline=None)
 @given(scripts, st.integers(0, 40))
 def test_a_restart_anywhere_changes_nothing(script: Script, cut: int) -> None:
     """What is found after a restart from what was kept is what would have been found without."""
@@ -200,6 +201,7 @@ def test_a_restart_anywhere_changes_nothing(script: Script, cut: int) -> None:
     assert found == expected
 
 
+@settings(deadline=None)
 @given(scripts, st.sets(times, max_size=8))
 def test_ticks_between_events_change_nothing(script: Script, ticks: set[int]) -> None:
     """Where a batch ends, and so when time is told to pass, does not change any key's story."""
@@ -209,6 +211,7 @@ def test_ticks_between_events_change_nothing(script: Script, ticks: set[int]) ->
     assert without == stories(play(ticked, more) + ending(ticked))
 
 
+@settings(deadline=None)
 @given(scripts)
 def test_whatever_fired_is_resolved_once(script: Script) -> None:
     """Every alert that fired resolves exactly once, after it fired."""
