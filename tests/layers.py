@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
         "services",
         frozenset(
             {"bot", "commands", "daybook", "decide", "delivery", "intake", "pipeline"}
-            | {"scheduler", "web"}
+            | {"rebuild", "scheduler", "sift", "web"}
         ),
     ),
     ("process", frozenset({"__main__", "app", "cli", "demo", "terminal"})),
@@ -40,7 +40,10 @@ NEIGHBOURS = {
     ("bot", "commands"): "looks the command up in the table",
     ("daybook", "commands"): "a digest ranks services as /unstable and /status do",
     ("intake", "decide"): "decisions belong to the batch's transaction",
+    ("intake", "sift"): "sifting is its first step",
     ("pipeline", "intake"): "hands it each batch",
+    ("rebuild", "intake"): "writes the views as intake does",
+    ("rebuild", "sift"): "reads the log as intake does",
     ("scheduler", "daybook"): "asks it for the day a digest tells about",
     ("web", "delivery"): "shows its figures",
     ("web", "pipeline"): "shows its figures",
