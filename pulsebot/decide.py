@@ -40,11 +40,6 @@ class Decider:
         self._engine = Engine(self.ruleset.rules)
         self._engine.load(alerts.load_states(connection))
 
-    def replace(self, ruleset: Ruleset) -> None:
-        """Go on with other rules; timers of those that decide the same go on as well."""
-        self._engine.reload(ruleset.rules)
-        self.ruleset = ruleset
-
     def decide(
         self, connection: Connection, arrivals: Iterable[tuple[Event, int, int]], now_ms: int
     ) -> None:

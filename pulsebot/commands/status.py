@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pulsebot.commands.base import MAX_ROWS, Question, find_service, small_print
 from pulsebot.message import Fields, Message, Note, Part, Table, Text
 from pulsebot.phrases import ago, length, moment, plural, size
-from pulsebot.store import counts, messages, services, statuses
+from pulsebot.store import alerts, counts, messages, services, statuses
 from pulsebot.store.database import Connection
 from pulsebot.store.statuses import Instance
 
@@ -51,11 +51,24 @@ def _of_all(connection: Connection, question: Question) -> Message:
     if silent:
         more = ", …" if len(silent) > MAX_ROWS else ""
         parts.append(Text(f"No status ever came from: {', '.join(silent[:MAX_ROWS])}{more}"))
+    parts.extend(_firing(connection, question))
     bad = sum(worst(group) in {"down", "degraded"} for group in groups.values())
     title = f"{plural(len(groups), 'service')}, " + (f"{bad} in trouble" if bad else "all well")
     if not groups:
         title = "no status has arrived yet"
     return Message(title, (*parts, *small_print(question)))
+
+
+def _firing(connection: Connection, question: Question) -> list[Part]:
+    firing = alerts.open_alerts(connection)
+    rows = tuple(
+        (service or "–", rule, severity, ago(fired_ms, question.now_ms), reason[:60])
+        for rule, service, severity, reason, fired_ms in firing[:MAX_ROWS]
+    )
+    if not rows:
+        return []
+    more = [Text(f"… and {len(firing) - MAX_ROWS} more alerts")] if len(firing) > MAX_ROWS else []
+    return [Table(("firing", "rule", "severity", "since", "because"), rows), *more]
 
 
 def _service_row(name: str, instances: list[Instance], now_ms: int) -> tuple[str, ...]:

@@ -27,7 +27,4 @@ def run(
 
 async def _run(settings: Settings, ruleset: Ruleset, *, once: bool) -> None:
     async with app.opened(settings, ruleset) as opened:
-        if once:
-            await app.run_once(opened)
-        else:
-            await app.run(opened)
+        await (app.run_once(opened) if once else app.run(opened))
