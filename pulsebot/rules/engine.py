@@ -114,13 +114,14 @@ class Engine:
         What was due up to `now_ms` for the keys of this event comes first. Other keys wait for
         `advance`: their events may lie in a partition that is further behind.
         """
-        outcomes = self._resolve_orphans(now_ms) if self._orphans else []
         lane = self._lanes.get(type(event))
         runs = lane.find(event) if lane else ()
-        if runs:
-            facts = Facts(event, time_ms)
-            for run in runs:
-                self._observe(run, facts, now_ms, outcomes)
+        if not (runs or self._orphans):
+            return ()
+        outcomes = self._resolve_orphans(now_ms)
+        facts = Facts(event, time_ms)
+        for run in runs:
+            self._observe(run, facts, now_ms, outcomes)
         return outcomes
 
     def advance(self, now_ms: int) -> list[Outcome]:
@@ -186,6 +187,9 @@ class Engine:
         """Keep what a step says, and return the finding where there is one to tell."""
         slot = run.slots.get(key)
         was = slot.alert if slot else None
+        if was is None and step.verdict is Verdict.CLEAR:
+            self._keep(run, key, step, None, now_ms)
+            return None
         origin = Origin(run.rule, key, facts) if facts else None
         alert, change = transition(was, step, origin, now_ms)
         self._keep(run, key, step, None if change is Transition.RESOLVED else alert, now_ms)

@@ -32,7 +32,8 @@ class Recent(Struct):
     """The newest events of one key: distinct times in order, and how many events at each.
 
     `start` and `total` describe the newest window: the index of its first entry and the sum
-    of its weights. Up to `told_ms` everything belongs to an episode that is over.
+    of its weights. Up to `told_ms` an episode was told and is over: what arrives later from
+    that time is not told again.
     """
 
     times: list[int]
@@ -96,19 +97,28 @@ class Threshold(Condition[Recent]):
 
     def _insert(self, recent: Recent, time_ms: int, weight: int) -> None:
         times, weights = recent.times, recent.weights
-        newest = not times or time_ms >= times[-1]
+        if not times or time_ms > times[-1]:  # by far the most common case
+            times.append(time_ms)
+            weights.append(weight)
+            self._slide(recent, weight)
+        else:
+            self._insert_late(recent, time_ms, weight)
+        if times[0] <= self._horizon(recent) or len(times) > max(2 * self.count, MIN_KEPT):
+            self._bound(recent)
+
+    def _insert_late(self, recent: Recent, time_ms: int, weight: int) -> None:
+        times, weights = recent.times, recent.weights
         index = bisect_left(times, time_ms)
-        if index < len(times) and times[index] == time_ms:
+        if times[index] == time_ms:
             weight = min(weight, MAX_WEIGHT - weights[index])
             weights[index] += weight
         else:
             times.insert(index, time_ms)
             weights.insert(index, weight)
-        if newest:
-            self._slide(recent, weight)
-        else:
-            self._count_newest(recent)
-        self._bound(recent)
+            if time_ms <= times[-1] - self.within:
+                recent.start += 1
+        if index >= recent.start:
+            recent.total += weight
 
     def _slide(self, recent: Recent, weight: int) -> None:
         """Move the newest window on to the newest time, at a cost that does not grow with it."""
@@ -118,9 +128,8 @@ class Threshold(Condition[Recent]):
             recent.total -= recent.weights[recent.start]
             recent.start += 1
 
-    def _count_newest(self, recent: Recent) -> None:
-        recent.start = bisect_right(recent.times, recent.times[-1] - self.within)
-        recent.total = sum(recent.weights[recent.start :])
+    def _horizon(self, recent: Recent) -> int:
+        return recent.times[-1] - self.within - max(self.within, GRACE_MS)
 
     def _bound(self, recent: Recent) -> None:
         """Keep what a late event can need.
@@ -128,32 +137,29 @@ class Threshold(Condition[Recent]):
         While nothing fires, two windows' length of time holds fewer than 2 * count entries,
         so an event that is late by less than a window always finds all its neighbours.
         """
-        horizon = recent.times[-1] - self.within - max(self.within, GRACE_MS)
-        excess = max(
-            bisect_right(recent.times, horizon),
-            len(recent.times) - max(2 * self.count, MIN_KEPT),
-        )
-        if excess > 0:
-            self._prune(recent, excess)
+        kept = max(2 * self.count, MIN_KEPT)
+        old = bisect_right(recent.times, self._horizon(recent))
+        self._prune(recent, max(old, len(recent.times) - kept))
 
     def _prune(self, recent: Recent, excess: int) -> None:
+        recent.total -= sum(recent.weights[recent.start : excess])
+        recent.start = max(0, recent.start - excess)
         del recent.times[:excess]
         del recent.weights[:excess]
-        if recent.start >= excess:
-            recent.start -= excess
-        elif recent.times:
-            self._count_newest(recent)
-        else:
-            recent.start = recent.total = 0
 
     def _most_around(self, recent: Recent, time_ms: int) -> int:
-        """Return the most events that any window with `time_ms` in it holds."""
+        """Return the most events that any window with `time_ms` in it holds.
+
+        Where that is fewer than `count` the number may be less than that.
+        """
         times, weights = recent.times, recent.weights
         if not times or time_ms == times[-1]:
             return recent.total
         if time_ms <= recent.told_ms:
             return 0
         first = bisect_right(times, time_ms - self.within)
+        if recent.total + sum(weights[first : recent.start]) < self.count:
+            return 0  # all that is newer does not suffice: no need to look closer
         end = bisect_left(times, time_ms + self.within)
         most, total, start = 0, 0, first
         for index in range(first, end):

@@ -74,6 +74,19 @@ def test_events_late_by_less_than_the_window_always_find_their_neighbours(
     assert fires(events, made(count, f"{within}ms")) is holds(events, count, within)
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 3)), min_size=1, max_size=150))
+def test_the_newest_window_is_kept_up_to_date(events: Weighed) -> None:
+    """The running sum is what adding up would give, whatever is late, pruned or repeated."""
+    condition, state = made(5, "10ms"), None
+    for ms, weight in events:
+        state = condition.observe(state, Facts(trigger(ms, weight), NOON_MS + ms), NOON_MS).state
+        assert state is not None
+        newest = [time_ms > state.times[-1] - 10 for time_ms in state.times]
+        assert state.start == newest.index(True)
+        assert state.total == sum(w for w, new in zip(state.weights, newest, strict=True) if new)
+
+
 def test_a_window_is_half_open() -> None:
     """Events exactly `within` apart are not in one window."""
     assert not fires([(0, 1), (10 * MINUTE, 1)], made(2, "10m"))
