@@ -67,7 +67,7 @@ def one_broker(request: pytest.FixtureRequest) -> Iterator[KafkaCluster | Extern
     if given is not None:
         yield given
     else:
-        yield from _brokers(request.getfixturevalue("kafka_machine"), nodes=1)
+        yield from _brokers(request.getfixturevalue("kafka_machine"), nodes=1, steady=True)
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +114,13 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_]+', '-', request.node.name)[:80]}-{secrets.token_hex(4)}"
 
 
-def _brokers(machine: Machine | Unavailable, *, nodes: int) -> Iterator[KafkaCluster | Unavailable]:
+def _brokers(
+    machine: Machine | Unavailable, *, nodes: int, steady: bool = False
+) -> Iterator[KafkaCluster | Unavailable]:
     if isinstance(machine, Unavailable):
         yield machine
     else:
-        with KafkaCluster(machine, nodes=nodes) as cluster:
+        with KafkaCluster(machine, nodes=nodes, steady=steady) as cluster:
             yield cluster
 
 

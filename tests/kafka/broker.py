@@ -22,12 +22,21 @@ ATTEMPTS = 5
 
 
 class KafkaCluster:
-    """A context manager: entering returns when all nodes serve, leaving ends and removes them."""
+    """A context manager: entering returns when all nodes serve, leaving ends and removes them.
+
+    `steady` is for brokers that are measured, or serve many tests: they start slower.
+    """
 
     def __init__(
-        self, machine: Machine, *, nodes: int = 1, keystore: Keystore | None = None
+        self,
+        machine: Machine,
+        *,
+        nodes: int = 1,
+        keystore: Keystore | None = None,
+        steady: bool = False,
     ) -> None:
         self._machine = machine
+        self._steady = steady
         self._keystore = keystore
         self._count = nodes
         self._folder: Path | None = None
@@ -117,7 +126,9 @@ class KafkaCluster:
             folder = self._folder / str(number)
             keystore = self._keystore and self._keystore.moved_to(folder / "keystore.p12")
             properties = server_properties(number, self._ports, folder / "data", keystore)
-            self._nodes[number] = Node(self._machine, f"{name}-{number}", folder, properties)
+            self._nodes[number] = Node(
+                self._machine, f"{name}-{number}", folder, properties, steady=self._steady
+            )
             if self._keystore and keystore:
                 shutil.copy(self._keystore.path, keystore.path)
         self._format()
