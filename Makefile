@@ -8,16 +8,17 @@
 
 ARGS ?=
 PYTHON ?=
-SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+ifndef SEED
+SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
 export PYTHON
 
-RUNTIME := .venv/.built-runtime
-DEV := .venv/.built-dev
+RUNTIME := .venv/.built-runtime .venv/.built-project
+DEV := $(RUNTIME) .venv/.built-dev
 PYTEST := .venv/bin/python -m pytest
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS='	' read -r name text; do \
-		printf '  make %-7s %s\n' "$$name" "$$text"; done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
 
 demo: $(RUNTIME) ## show it all at work: little services, a crawler, the bot in this terminal
 	@.venv/bin/pulsebot demo $(ARGS)
@@ -49,9 +50,12 @@ clean: ## remove all that was built or fetched
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A change of what is installed builds the environment anew, so that nothing stale stays in it.
-$(RUNTIME): pyproject.toml .ci/requirements.txt .ci/requirements-dev.txt .ci/venv .ci/python
+# A change of a lock builds the environment anew, so that nothing stale stays in it.
+.venv/.built-runtime: .ci/requirements.txt .ci/requirements-dev.txt .ci/venv .ci/python
 	@.ci/venv runtime
 
-$(DEV): $(RUNTIME)
+.venv/.built-project: pyproject.toml .venv/.built-runtime
+	@.ci/venv project
+
+.venv/.built-dev: .venv/.built-runtime
 	@.ci/venv dev
