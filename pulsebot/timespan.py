@@ -18,79 +18,87 @@ MAX_TEXT = 100
 MAX_SPAN = timedelta(days=400)
 """Longest window: counts are kept this long unless the settings say otherwise."""
 
-EXAMPLES = "today, yesterday, this week, 7d, 1d12h, since 09:00, 2026-11-20, 2026-11-01..2026-11-07"
+EXAMPLES = "today, last 7d, since 09:00, 2026-11-01..2026-11-07"
 
-_UNITS_MS = {
-    "ms": 1,
-    "s": 1000,
-    "m": 60_000,
-    "h": 3_600_000,
-    "d": 86_400_000,
-    "w": 604_800_000,
-}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+_DAY = timedelta(days=1)
+_UNITS_MS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _WORDS = {
     "second": "s", "seconds": "s", "sec": "s", "minute": "m", "minutes": "m", "min": "m",
     "hour": "h", "hours": "h", "day": "d", "days": "d", "week": "w", "weeks": "w",
 }  # fmt: skip
 _NAMED = ("today", "yesterday", "this week", "last week", "this month", "last month")
+_SHORT = {"week": "this week", "month": "this month"}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_DURATION = re.compile(r"(?:\d{1,9}(?:ms|[smhdw]))+")
-_DURATION_PART = re.compile(r"(\d{1,9})(ms|[smhdw])")
-_SPELLED = re.compile(r"(\d{1,9}) ?([a-z]+)")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_CLOCK = re.compile(r"\d{1,2}:\d{2}")
+_DURATION = re.compile("(?=.)" + "".join(f"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS_MS))
+_SPELLED = re.compile(r"(?:[0-9]{1,9} ?[a-z]+ ?)+")
+_SPELLED_PART = re.compile(r"([0-9]{1,9}) ?([a-z]+)")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}")
+_ISO_T = re.compile("(?<=[0-9])t(?=[0-9])")
 
 
 @dataclass(frozen=True, slots=True)
 class Timespan:
-    """A half-open range of time as somebody asked for it; `label` is what they said, tidied."""
+    """A half-open range of time as somebody asked for it.
+
+    `label` is what they said, tidied to stand at the end of a sentence; `running` says that
+    the range ends at the moment of asking.
+    """
 
     start_ms: int
     end_ms: int
     zone: ZoneInfo
     label: str
+    running: bool = False
 
     def describe(self) -> str:
-        """Return the interval with its zone: `23 Nov 00:00 – 14:05 (Europe/Berlin, UTC+01:00)`.
+        """Return the interval to the minute: `23 Nov 00:00 – now 14:05 (Europe/Berlin, UTC+01:00)`.
 
-        Both offsets are named where the clocks change in between.
+        The year is left out only where it is that of asking. Both offsets are named, in their
+        order, where the clocks differ between start and end.
         """
-        start, end = _local(self.start_ms, self.zone), _local(self.end_ms, self.zone)
-        first = f"{start.day} {start:%b} {start:%H:%M}"
-        if start.year != end.year:
-            first = f"{start.day} {start:%b %Y} {start:%H:%M}"
-        last = f"{end:%H:%M}" if start.date() == end.date() else f"{end.day} {end:%b} {end:%H:%M}"
-        if start.year != end.year:
-            last = f"{end.day} {end:%b %Y} {end:%H:%M}"
-        if self.zone.key == "UTC":
-            return f"{first} – {last} (UTC)"
-        offsets = dict.fromkeys([_offset(start), _offset(end)])
-        return f"{first} – {last} ({self.zone.key}, {' then '.join(offsets)})"
+        start, end = local_time(self.start_ms, self.zone), local_time(self.end_ms, self.zone)
+        same_day, years = start.date() == end.date(), start.year != end.year
+        first = _reading(start, year=years or (same_day and not self.running))
+        last = f"{end:%H:%M}" if same_day else _reading(end, year=years or not self.running)
+        offsets = " then ".join(dict.fromkeys((_offset(start), _offset(end))))
+        place = "UTC" if self.zone.key == "UTC" else f"{self.zone.key}, {offsets}"
+        return f"{first} – {'now ' if self.running else ''}{last} ({place})"
 
 
 def parse_duration(text: str) -> timedelta:
-    """Parse a length of time such as `10m`, `1h30m`, `24h`, `500ms`; raises InvalidInput."""
-    folded = text.strip().casefold()
-    if len(folded) > MAX_TEXT or not _DURATION.fullmatch(folded):
+    """Parse a length of time such as `10m`, `1h30m`, `24h`, `500ms`; raises InvalidInput.
+
+    Units are w, d (24 hours), h, m, s and ms, each at most once, the largest first.
+    """
+    folded = text[: MAX_TEXT + 1].strip().casefold()
+    parts = _DURATION.fullmatch(folded)
+    if len(text) > MAX_TEXT or not parts:
         raise InvalidInput(
             f"{text[:MAX_TEXT]!r} is not a duration; write it like 90s, 10m or 1h30m"
         )
+    counted = zip(parts.groups(default="0"), _UNITS_MS.values(), strict=True)
     try:
-        total = sum(int(n) * _UNITS_MS[unit] for n, unit in _DURATION_PART.findall(folded))
-        return timedelta(milliseconds=total)
+        return timedelta(milliseconds=sum(int(count) * unit for count, unit in counted))
     except OverflowError:
-        raise InvalidInput(f"{text!r} is too long a duration") from None
+        raise InvalidInput(f"{text!r} is too long a duration; days and hours will do") from None
 
 
 def format_duration(duration: timedelta) -> str:
-    """Return a duration as `parse_duration` reads it: `1d12h`, `10m`, `0s`."""
-    left = duration // timedelta(milliseconds=1)
+    """Return a duration as `parse_duration` reads it: `1d12h`, `10m`, `0s`.
+
+    Less than a millisecond is left out. A negative one gets a minus sign, for people only.
+    """
+    left = abs(duration) // _MS
     words = []
     for unit in ("d", "h", "m", "s", "ms"):
         count, left = divmod(left, _UNITS_MS[unit])
         if count:
             words.append(f"{count}{unit}")
-    return "".join(words) or "0s"
+    sign = "-" if words and duration < timedelta(0) else ""
+    return sign + ("".join(words) or "0s")
 
 
 @lru_cache(maxsize=256)
@@ -100,10 +108,24 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         pass
-    folded = {known.casefold(): known for known in available_timezones()}
-    close = get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(folded[c] for c in close)}?" if close else ""
-    raise InvalidInput(f"there is no time zone {name[:MAX_TEXT]!r}{hint}")
+    folded = name[:MAX_TEXT].strip().casefold().replace(" ", "_")
+    known = _zone_names()
+    cities = [zone for zone in known if zone.rpartition("/")[2] == folded]
+    close = cities or get_close_matches(folded, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(known[c] for c in close)}?" if close else "write it like"
+    mend = hint if close else f"{hint} Europe/Berlin or UTC"
+    raise InvalidInput(f"there is no time zone {name[:MAX_TEXT]!r}; {mend}")
+
+
+@lru_cache(maxsize=1)
+def _zone_names() -> dict[str, str]:
+    """Return the IANA names by their folded form; listing them reads the whole database."""
+    return {name.casefold(): name for name in sorted(available_timezones())}
+
+
+def local_time(ms: int, zone: ZoneInfo) -> datetime:
+    """Return what the clocks of a zone show at a time."""
+    return (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone)
 
 
 def instant(local: datetime, zone: ZoneInfo) -> int:
@@ -112,16 +134,10 @@ def instant(local: datetime, zone: ZoneInfo) -> int:
     A reading that the clocks skip means the moment after the gap; one that they show twice
     means the first time.
     """
-    aware = local.replace(tzinfo=zone, fold=0)
-    before = aware.astimezone(UTC)
-    if before.astimezone(zone).replace(tzinfo=None) != local:
+    moment = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) != local:
         return _end_of_gap(local, zone)
-    return _ms(before)
-
-
-def local_midnight(day: date, zone: ZoneInfo) -> int:
-    """Return the first instant of a civil date, also where its midnight does not exist."""
-    return instant(datetime.combine(day, time.min), zone)
+    return _ms(moment)
 
 
 def _end_of_gap(local: datetime, zone: ZoneInfo) -> int:
@@ -129,131 +145,200 @@ def _end_of_gap(local: datetime, zone: ZoneInfo) -> int:
     # fold=0 uses the offset before the gap, fold=1 the one after: the two instants enclose it.
     early = _ms(local.replace(tzinfo=zone, fold=1).astimezone(UTC))
     late = _ms(local.replace(tzinfo=zone, fold=0).astimezone(UTC))
-    before = _local(early, zone).utcoffset()
+    before = local_time(early, zone).utcoffset()
     while late - early > 1:
         middle = (early + late) // 2
-        if _local(middle, zone).utcoffset() == before:
+        if local_time(middle, zone).utcoffset() == before:
             early = middle
         else:
             late = middle
     return late
 
 
-def parse_timespan(text: str, *, now: int, zone: ZoneInfo) -> Timespan:
-    """Return the window that `text` asks for, seen at `now` from `zone`.
+def local_midnight(day: date, zone: ZoneInfo) -> int:
+    """Return the first instant of a civil date, also where its midnight does not exist.
 
-    Understands: today, yesterday, this/last week (from Monday), this/last month, a duration
-    (exactly that much time, ending now), `since` a clock time, date or weekday, a date, a
-    weekday (the latest one), and `A..B` (both days included; open at either end of B).
+    For a date that the zone skipped, that is the first instant of the next one.
+    """
+    return instant(datetime.combine(day, time.min), zone)
+
+
+def civil_day(ms: int, zone: ZoneInfo) -> tuple[int, int]:
+    """Return start and end of the civil day that holds a time; days follow without a gap.
+
+    Where clocks were put back past midnight, the repeated minutes belong to the later date.
+    """
+    day = local_time(ms, zone).date()
+    end_ms = local_midnight(day + _DAY, zone)
+    if ms >= end_ms:
+        return end_ms, local_midnight(day + 2 * _DAY, zone)
+    return local_midnight(day, zone), end_ms
+
+
+def parse_timespan(text: str, *, now: int, zone: ZoneInfo) -> Timespan:
+    """Return the window that `text` asks for, seen at `now` from `zone`; it ends by `now`.
+
+    Understands, in any case and spacing:
+
+    - `today`, `yesterday`, `this week` (from Monday), `last week`, `this month`, `last month`;
+    - a duration, such as `90m`, `1d12h`, `last 7 days`: exactly that much time (a day is 24
+      hours), ending now;
+    - a date, or a weekday: the latest one, today included;
+    - `since` any of these days, such a day with a time (`yesterday 18:00`), or a clock time
+      (today's, else yesterday's);
+    - `A..B` of the same, whole days included, B open or `now` for until now. A clock time B
+      is the first after A; a weekday B the latest, or the next where that lies before A.
+
+    A clock time that is skipped means the end of the gap, a repeated one the first.
     Raises InvalidInput that names what was not understood, with examples.
     """
-    said = " ".join(text.casefold().split())
-    if not said or len(said) > MAX_TEXT:
+    if len(text) > MAX_TEXT:
+        raise InvalidInput(f"that window is longer than {MAX_TEXT} characters; try {EXAMPLES}")
+    said = _tidy(text)
+    if not said:
         raise InvalidInput(f"which window? For example: {EXAMPLES}")
     start_ms, end_ms = _range(said, now, zone)
     if start_ms > now:
-        raise InvalidInput(f"{said} lies in the future")
-    if end_ms < start_ms or (end_ms == start_ms and ".." in said):
-        raise InvalidInput(f"{said} ends before it starts")
-    if end_ms - start_ms > MAX_SPAN // timedelta(milliseconds=1):
-        raise InvalidInput(f"{said} is longer than {MAX_SPAN.days} days, which is how long I keep")
-    return Timespan(start_ms, end_ms, zone, _label(said))
+        raise InvalidInput(f"{said} lies in the future; a window starts in the past")
+    running = end_ms >= now
+    end_ms = min(end_ms, now)
+    # Whole days, so that 400 civil days may be an hour longer than 400 times 24 hours.
+    if (end_ms - start_ms) // _UNITS_MS["d"] > MAX_SPAN.days:
+        raise InvalidInput(f"{said} is too long: a window has at most {MAX_SPAN.days} days")
+    return Timespan(start_ms, end_ms, zone, _label(said), running)
+
+
+def _tidy(text: str) -> str:
+    """Fold case and spaces; phones make an ellipsis of two or three dots."""
+    said = " ".join(text.casefold().replace("…", "..").split())
+    said = re.sub(r" ?\.{2,3} ?", "..", said)
+    return _SHORT.get(said, said)
+
+
+def _label(said: str) -> str:
+    return f"last {said}" if said[0].isdigit() and _length(said) is not None else said
 
 
 def _range(said: str, now: int, zone: ZoneInfo) -> tuple[int, int]:
     if ".." in said:
-        first, _, last = said.partition("..")
-        start_ms = _point(first.strip(), now, zone)[0]
-        return start_ms, (_point(last.strip(), now, zone)[1] if last.strip() else now)
-    if said.startswith("since "):
-        return _point(said.removeprefix("since "), now, zone)[0], now
+        return _between(said, now, zone)
+    if said.partition(" ")[0] == "since":
+        return _since(said.removeprefix("since").strip(), now, zone), now
     if (length_ms := _length(said)) is not None:
         return now - length_ms, now
-    if said in _NAMED or said in ("week", "month"):
-        return _named(said if " " in said or said.endswith("day") else f"this {said}", now, zone)
     start_ms, end_ms = _point(said, now, zone)
+    if start_ms == end_ms:
+        raise InvalidInput(f"{said} is a moment, not a window; say since {said}")
+    return start_ms, end_ms
+
+
+def _between(said: str, now: int, zone: ZoneInfo) -> tuple[int, int]:
+    first, _, last = said.partition("..")
+    if not first:
+        raise InvalidInput(f"{said} has no start; write it like 2026-11-01..2026-11-07")
+    start_ms = _point(first, now, zone)[0]
+    if last in ("", "now"):
+        return start_ms, now
+    end_ms = _end(last, start_ms, now, zone)
+    if end_ms <= start_ms:
+        raise InvalidInput(f"{said} ends before it starts; the earlier one goes first")
+    return start_ms, end_ms
+
+
+def _end(said: str, start_ms: int, now: int, zone: ZoneInfo) -> int:
+    """Return the end that B of `A..B` means, A being known."""
+    start = local_time(start_ms, zone).date()
     if _CLOCK.fullmatch(said):
-        raise _not_understood(said)
-    return start_ms, min(end_ms, now) if start_ms <= now else end_ms
+        end_ms = instant(datetime.combine(start, _clock(said)), zone)
+        return end_ms if end_ms >= start_ms else _at(start + _DAY, said, zone)
+    end_ms = _point(said, now, zone)[1]
+    if end_ms <= start_ms and (weekday := _weekday(said)) is not None:
+        ahead = (weekday - start.weekday()) % 7
+        return local_midnight(start + (ahead + 1) * _DAY, zone)
+    return end_ms
 
 
-def _label(said: str) -> str:
-    """Return a window as it reads at the end of a sentence: `7d` as `last 7d`."""
-    if said in ("week", "month"):
-        return f"this {said}"
-    return f"last {said}" if _DURATION.fullmatch(said) else said
+def _since(said: str, now: int, zone: ZoneInfo) -> int:
+    if not said:
+        raise InvalidInput("since when? For example: since 09:00, since monday, since 2026-11-20")
+    if _length(said) is not None:
+        raise InvalidInput(f"since wants a moment; for a length of time say last {said}")
+    return _point(said, now, zone)[0]
 
 
 def _length(said: str) -> int | None:
     """Return the milliseconds of `7d`, `last 24h`, `past 2 hours`; None for anything else."""
-    bare = said.removeprefix("last ").removeprefix("past ")
-    if _DURATION.fullmatch(bare):
-        length_ms = parse_duration(bare) // timedelta(milliseconds=1)
-    elif (spelled := _SPELLED.fullmatch(bare)) and spelled[2] in _WORDS:
-        length_ms = int(spelled[1]) * _UNITS_MS[_WORDS[spelled[2]]]
-    else:
+    bare = re.sub("^(?:last|past) ", "", said)
+    if not _SPELLED.fullmatch(bare):
         return None
+    parts = _SPELLED_PART.findall(bare)
+    compact = "".join(count + _WORDS.get(word, word) for count, word in parts)
+    if not _DURATION.fullmatch(compact):
+        return None
+    length_ms = parse_duration(compact) // _MS
     if length_ms == 0:
-        raise InvalidInput(f"{said} is no time at all")
+        raise InvalidInput(f"{said} is no time at all; try 10m or more")
     return length_ms
 
 
-def _named(said: str, now: int, zone: ZoneInfo) -> tuple[int, int]:
-    today = _local(now, zone).date()
-    monday = today - timedelta(days=today.weekday())
-    first = today.replace(day=1)
-    last_first = (first - timedelta(days=1)).replace(day=1)
-    starts_ends: dict[str, tuple[date, date | None]] = {
-        "today": (today, None),
-        "yesterday": (today - timedelta(days=1), today),
-        "this week": (monday, None),
-        "last week": (monday - timedelta(days=7), monday),
-        "this month": (first, None),
-        "last month": (last_first, first),
-    }
-    start, end = starts_ends[said]
-    return local_midnight(start, zone), local_midnight(end, zone) if end else now
-
-
 def _point(said: str, now: int, zone: ZoneInfo) -> tuple[int, int]:
-    """Return start and end of a date (a whole civil day) or of a moment (both the same)."""
-    today = _local(now, zone).date()
-    if said in ("today", "yesterday"):
-        return _day(today - timedelta(days=said == "yesterday"), zone)
-    names = [name for name in _WEEKDAYS if said in (name, name[:3])]
-    if names:
-        back = (today.weekday() - _WEEKDAYS.index(names[0])) % 7
-        return _day(today - timedelta(days=back), zone)
+    """Return start and end of civil days, or of a moment (both the same)."""
+    today = local_time(now, zone).date()
+    if days := _named(said, today):
+        return _civil(*days, zone)
     if _CLOCK.fullmatch(said):
-        at_ms = instant(datetime.combine(today, _clock(said)), zone)
-        if at_ms > now:
-            at_ms = instant(datetime.combine(today - timedelta(days=1), _clock(said)), zone)
+        at_ms = _at(today, said, zone)
+        at_ms = at_ms if at_ms <= now else _at(today - _DAY, said, zone)
         return at_ms, at_ms
-    day, _, clock = said.replace("t", " ", 1).partition(" ")
-    if _DATE.fullmatch(day) and not clock:
-        return _day(_date(day), zone)
-    if _DATE.fullmatch(day) and _CLOCK.fullmatch(clock):
-        at_ms = instant(datetime.combine(_date(day), _clock(clock)), zone)
+    day, _, clock = _ISO_T.sub(" ", said).partition(" ")
+    if _CLOCK.fullmatch(clock) and (days := _named(day, today)):
+        at_ms = _at(days[0], clock, zone)
         return at_ms, at_ms
     raise _not_understood(said)
 
 
-def _day(day: date, zone: ZoneInfo) -> tuple[int, int]:
-    try:
-        start_ms = local_midnight(day, zone)
-        end_ms = local_midnight(day + timedelta(days=1), zone)
-    except OverflowError:
-        raise InvalidInput(f"{day} is out of the range of dates I know") from None
+def _named(said: str, today: date) -> tuple[date, date] | None:
+    """Return the first date of a day or of named days, and the date after the last."""
+    if _DATE.fullmatch(said):
+        return _date(said), _date(said) + _DAY
+    if (weekday := _weekday(said)) is not None:
+        day = today - (today.weekday() - weekday) % 7 * _DAY
+        return day, day + _DAY
+    monday, week = today - today.weekday() * _DAY, 7 * _DAY
+    first = today.replace(day=1)
+    return {
+        "today": (today, today + _DAY),
+        "yesterday": (today - _DAY, today),
+        "this week": (monday, monday + week),
+        "last week": (monday - week, monday),
+        "this month": (first, (first + 31 * _DAY).replace(day=1)),
+        "last month": ((first - _DAY).replace(day=1), first),
+    }.get(said)
+
+
+def _weekday(said: str) -> int | None:
+    return next((i for i, name in enumerate(_WEEKDAYS) if said in (name, name[:3])), None)
+
+
+def _civil(first: date, after: date, zone: ZoneInfo) -> tuple[int, int]:
+    start_ms, end_ms = local_midnight(first, zone), local_midnight(after, zone)
     if start_ms == end_ms:
-        raise InvalidInput(f"{day} never was in {zone.key}: the clocks skipped it")
+        raise InvalidInput(f"{first} never was in {zone.key}: the clocks skipped it; try {after}")
     return start_ms, end_ms
+
+
+def _at(day: date, clock: str, zone: ZoneInfo) -> int:
+    return instant(datetime.combine(day, _clock(clock)), zone)
 
 
 def _date(said: str) -> date:
     try:
-        return date.fromisoformat(said)
+        day = date.fromisoformat(said)
     except ValueError:
-        raise InvalidInput(f"{said} is not a date of the calendar") from None
+        raise InvalidInput(f"{said} is not in the calendar; a date is YYYY-MM-DD") from None
+    if not _EPOCH.year < day.year < date.max.year:
+        raise InvalidInput(f"{said} is out of range; nothing was counted then")
+    return day
 
 
 def _clock(said: str) -> time:
@@ -261,21 +346,21 @@ def _clock(said: str) -> time:
     try:
         return time(hours, minutes)
     except ValueError:
-        raise InvalidInput(f"{said} is not a time of day") from None
+        raise InvalidInput(f"{said} is not a time of day; they go from 00:00 to 23:59") from None
 
 
 def _not_understood(said: str) -> InvalidInput:
-    close = get_close_matches(said, [*_NAMED, *_WEEKDAYS, "since"], n=1, cutoff=0.6)
-    hint = f"Did you mean {close[0]}? " if close and close[0] != said else ""
+    close = get_close_matches(said, [*_NAMED, *_WEEKDAYS], n=2, cutoff=0.7)
+    hint = f"Did you mean {' or '.join(close)}? " if close else ""
     return InvalidInput(f"I do not understand the window {said!r}. {hint}For example: {EXAMPLES}")
 
 
-def _local(ms: int, zone: ZoneInfo) -> datetime:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)).astimezone(zone)
-
-
 def _ms(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return (moment - _EPOCH) // _MS
+
+
+def _reading(local: datetime, *, year: bool) -> str:
+    return f"{local.day} {local:%b %Y %H:%M}" if year else f"{local.day} {local:%b %H:%M}"
 
 
 def _offset(local: datetime) -> str:

@@ -57,7 +57,7 @@ def test_triggers_today_counts_the_asker_s_day(past: World) -> None:
     reply = ask(past, "triggers svc-a today")
     assert reply.title == "svc-a: 3 triggers today"
     notes = [part.text for part in reply.parts if isinstance(part, Note)]
-    assert notes == ["23 Nov 00:00 – 14:05 (Europe/Berlin, UTC+01:00)"]
+    assert notes == ["23 Nov 00:00 – now 14:05 (Europe/Berlin, UTC+01:00)"]
 
 
 def test_triggers_without_a_window_means_today(past: World) -> None:
