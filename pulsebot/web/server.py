@@ -112,6 +112,7 @@ async def serving(settings: Web, routes: Sequence[BaseRoute]) -> AsyncIterator[s
     finally:
         server.should_exit = True
         await task
+        listener.close()
 
 
 def _listen(settings: Web) -> socket.socket:
@@ -120,6 +121,7 @@ def _listen(settings: Web) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        listener.listen()
     except OSError as error:
         listener.close()
         raise InvalidInput(

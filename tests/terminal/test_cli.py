@@ -1,0 +1,160 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pulsebot.cli import COMMANDS, GROUPS, app
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(module: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command line of ours in a folder, as a person would."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "TERM": "dumb", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Give a folder that `pulsebot init` made."""
+    made = run("pulsebot", "init", "site", folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    return tmp_path / "site"
+
+
+def test_every_command_has_a_help_of_one_line() -> None:
+    """No command or group is undocumented."""
+    for command in COMMANDS:
+        assert (command.__doc__ or "").strip(), command
+    for group in GROUPS:
+        assert group.info.help
+        for registered in group.registered_commands:
+            assert registered.callback is not None
+            assert (registered.callback.__doc__ or "").strip(), registered
+    assert app.info.help
+
+
+def test_what_init_writes_runs_as_it_is(site: Path) -> None:
+    """From an empty folder to the first answer, without editing anything."""
+    checked = run("pulsebot", "check", folder=site)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "1 of 1 tests in the rule files" in checked.stdout
+    at = "2026-11-23T10:00:00Z"
+    for sent in (
+        ("trigger", "svc-a", "--count", "3"),
+        ("crash", "svc-a", "--error", "ValueError"),
+        ("trigger", "svc-a", "--count", "9", "--at", at),
+    ):
+        assert run("crawler", "send", *sent, folder=site).returncode == 0
+    once = run("pulsebot", "run", "--once", folder=site)
+    assert once.returncode == 0, once.stderr
+    assert "svc-a crashed: ValueError" in once.stdout
+    asked = run("pulsebot", "ask", "/triggers svc-a 2026-11-23", folder=site)
+    assert asked.returncode in {0, 2}
+    crashed = run("pulsebot", "ask", "/crashes svc-a today", folder=site)
+    assert crashed.stdout.startswith("svc-a: 1 crash today")
+    digest = run("pulsebot", "digest", "preview", "daily", folder=site)
+    assert digest.returncode == 0
+    assert "Digest: daily" in digest.stdout
+
+
+def test_init_does_not_touch_what_is_there(site: Path) -> None:
+    """A second init refuses, and changes nothing."""
+    (site / "pulsebot.yaml").write_text("mine")
+    again = run("pulsebot", "init", ".", folder=site)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    assert (site / "pulsebot.yaml").read_text() == "mine"
+
+
+def test_mistakes_in_files_are_told_with_their_lines(site: Path) -> None:
+    """Bad settings and bad rules: every mistake, its file and line, no traceback."""
+    (site / "pulsebot.yaml").write_text("databse: x.db\nweb: {port: 99999}\n")
+    told = run("pulsebot", "check", folder=site)
+    assert told.returncode == 2
+    assert "pulsebot.yaml:1: `databse` is not a known key" in told.stderr
+    assert "pulsebot.yaml:2:" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_failing_rule_test_fails_the_check(site: Path) -> None:
+    """What the rules' own tests expect and do not get is named."""
+    rules = site / "rules" / "rules.yaml"
+    rules.write_text(rules.read_text().replace("rule: new-crash, to", "rule: crash-loop, to"))
+    told = run("pulsebot", "check", folder=site)
+    assert told.returncode == 1
+    assert "expected, but did not come" in told.stderr
+
+
+def test_dead_letters_can_be_listed_shown_and_retried(site: Path) -> None:
+    """A refused record is seen, sent again, and noted as retried."""
+    script = (
+        "import asyncio\n"
+        "from pulsebot.stream.base import Outgoing\n"
+        "from pulsebot.stream.config import LocalStream\n"
+        "from pulsebot.stream.open import open_writer\n"
+        "async def main():\n"
+        "    async with open_writer(LocalStream()) as writer:\n"
+        "        await writer.append([Outgoing('pulse.crash', 'k', b'{\"half\": ')])\n"
+        "asyncio.run(main())\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], cwd=site, env={"PYTHONPATH": str(ROOT)}, check=True
+    )
+    run("pulsebot", "run", "--once", folder=site)
+    assert "not JSON" in run("pulsebot", "dlq", "list", folder=site).stdout
+    assert '{"half": ' in run("pulsebot", "dlq", "show", "1", folder=site).stdout
+    retried = run("pulsebot", "dlq", "retry", "--all", folder=site)
+    assert "appended 1" in retried.stdout
+    run("pulsebot", "run", "--once", folder=site)
+    listed = run("pulsebot", "dlq", "list", folder=site).stdout.splitlines()
+    assert len(listed) == 3
+    assert "retried" in listed[2]
+    missing = run("pulsebot", "dlq", "show", "77", folder=site)
+    assert missing.returncode == 2
+    assert "no dead letter 77" in missing.stderr
+
+
+def test_replay_rebuilds_from_the_log(site: Path) -> None:
+    """The views come back from the log as they were."""
+    run("crawler", "send", "trigger", "svc-a", "--count", "5", folder=site)
+    run("pulsebot", "run", "--once", folder=site)
+    before = run("pulsebot", "ask", "/triggers svc-a today", folder=site).stdout
+    told = run("pulsebot", "replay", "--since", "1d", folder=site)
+    assert told.returncode == 0, told.stderr
+    assert "1 events of 1 records" in told.stdout
+    after = run("pulsebot", "ask", "/triggers svc-a today", folder=site).stdout
+    assert before.splitlines()[0] == after.splitlines()[0] == "svc-a: 5 triggers today"
+
+
+def test_schema_and_manifest_are_machine_readable(site: Path) -> None:
+    """What is printed for machines parses."""
+    schema = json.loads(run("pulsebot", "schema", folder=site).stdout)
+    assert "pulse.trigger" in json.dumps(schema)
+    manifest = json.loads(run("pulsebot", "slack", "manifest", folder=site).stdout)
+    assert any("triggers" in c["command"] for c in manifest["features"]["slash_commands"])
+    topics = run("pulsebot", "topics", "create", folder=site)
+    assert topics.returncode == 0
+    assert "pulse.crash: " in topics.stdout
+
+
+def test_asking_before_the_bot_ever_ran_says_so(site: Path) -> None:
+    """No database yet is no traceback."""
+    told = run("pulsebot", "ask", "/status", folder=site)
+    assert told.returncode == 2
+    assert "start the bot: pulsebot run" in told.stderr
+
+
+def test_the_shell_can_complete(site: Path) -> None:
+    """Completion for the shell can be shown."""
+    told = run("pulsebot", "--show-completion", "bash", folder=site)
+    assert "_PULSEBOT_COMPLETE" in told.stdout or "complete" in told.stdout

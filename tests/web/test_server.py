@@ -1,0 +1,98 @@
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pulsebot import app
+from pulsebot import event as events
+from pulsebot.app import App
+from pulsebot.errors import InvalidInput
+from pulsebot.event import TriggerData, encode
+from pulsebot.settings import Settings, Web
+from pulsebot.stream.base import Outgoing
+from pulsebot.stream.config import LocalStream
+from pulsebot.stream.open import open_writer
+from pulsebot.web.server import serving
+from tests.fakes.world import NO_RULES
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[App]:
+    """Run the whole app on an embedded log that holds three records, one of them no event."""
+    settings = Settings(
+        stream=LocalStream(path=tmp_path / "log.db"),
+        database=tmp_path / "bot.db",
+        web=Web(port=0),
+    )
+    told = events.trigger("svc-a", datetime.now(UTC), TriggerData(count=3))
+    async with open_writer(settings.stream) as writer:
+        await writer.append(
+            [Outgoing("pulse.trigger", "svc-a", encode(told))] * 2
+            + [Outgoing("pulse.trigger", "svc-a", b"not an event")]
+        )
+    async with app.opened(settings, NO_RULES) as opened:
+        task = asyncio.create_task(app.run(opened))
+        yield opened
+        opened.stop.set()
+        await task
+
+
+async def get(running: App, path: str) -> httpx.Response:
+    """Ask the app's own server."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(f"{running.address}{path}")
+
+
+async def consumed(running: App) -> None:
+    """Wait until all three records are consumed and a tick has told the lag."""
+    async with asyncio.timeout(30):
+        while running.pipeline.intake.totals.records < 3 or not running.pipeline.ends:  # noqa: ASYNC110 - the state of another task
+            await asyncio.sleep(0.01)
+
+
+async def test_alive_and_ready_once_the_log_is_read(running: App) -> None:
+    """A bot that has caught up is alive and ready."""
+    await consumed(running)
+    assert (await get(running, "/livez")).text == "ok"
+    ready = await get(running, "/readyz")
+    assert ready.status_code == 200
+    assert ready.json()["reasons"] == []
+
+
+async def test_a_failing_database_is_not_ready(running: App) -> None:
+    """Readiness names what keeps the bot from its job; liveness goes on."""
+    await consumed(running)
+    running.pipeline.failure = "the database cannot be written: disk full"
+    ready = await get(running, "/readyz")
+    assert ready.status_code == 503
+    assert "disk full" in ready.json()["reasons"][0]
+    assert (await get(running, "/livez")).status_code == 200
+
+
+async def test_metrics_tell_what_was_consumed(running: App) -> None:
+    """Records, new events, repetitions, dead letters and lag, as Prometheus reads them."""
+    await consumed(running)
+    text = (await get(running, "/metrics")).text
+    samples = {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert samples["pulsebot_records_total", ()] == 3
+    assert samples["pulsebot_events_total", ()] == 1
+    assert samples["pulsebot_duplicates_total", ()] == 1
+    assert samples["pulsebot_dead_letters", ()] == 1
+    assert samples["pulsebot_lag_records", ("0", "pulse.trigger")] == 0
+
+
+async def test_a_taken_port_is_named_with_the_mend() -> None:
+    """Two bots on one port: the second is told what to change."""
+    async with serving(Web(port=0), []) as address:
+        taken = Web(port=int(address.rpartition(":")[2]))
+        with pytest.raises(InvalidInput, match=r"set another web\.port"):
+            async with serving(taken, []):
+                pass
