@@ -27,6 +27,14 @@ def test_a_test_that_holds_has_no_differences() -> None:
 def test_events_may_be_written_in_any_order() -> None:
     """The clock follows `after`, not the order of the lines."""
     assert differences([], ["22m", "0s", "11m"]) == []
+    twice = rule("r", when={"kind": "status"}, condition={"type": "state", "fail_after": 2})
+    events = [
+        {"kind": "status", "service": "s", "state": "down", "after": after}
+        for after in ("1m", "0s")
+    ]
+    expect = [{"rule": "r", "to": BOTH}]
+    case = {"name": "t", "at": "2026-11-23T10:00:00Z", "events": events, "expect": expect}
+    assert run_case(Case.model_validate(case), [twice], ROUTES) == []
 
 
 def test_until_lets_alerts_resolve() -> None:

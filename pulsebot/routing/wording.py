@@ -4,20 +4,21 @@ A finding becomes a Message: a title in one line, the facts, the stack where the
 and in small print why. This module must not know any chat's markup.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo
 
 from pulsebot.event import AppMessage, Crash, Event, Status
 from pulsebot.message import Code, Fields, Link, Message, Note, Part, Severity, Text
-from pulsebot.phrases import length
 from pulsebot.routing.route import Subject
 from pulsebot.rules.alert import Transition
 from pulsebot.rules.engine import Outcome
 from pulsebot.rules.facts import Facts
 from pulsebot.rules.template import fill
+from pulsebot.timespan import format_duration
 
 MAX_TITLE = 250
+HOUR_MS = 3_600_000
 MAX_STACK_LINES = 30
 MAX_STACK = 4000
 
@@ -72,7 +73,7 @@ def _resolved(outcome: Outcome, zone: ZoneInfo) -> Message:
     title, _ = _texts(outcome)
     items = list(_fields(outcome, zone))
     if (alert := outcome.alert) and alert.fired_ms is not None:
-        items.append(("lasted", length(outcome.at_ms - alert.fired_ms)))
+        items.append(("lasted", _length(outcome.at_ms - alert.fired_ms)))
         items.append(("events", f"{alert.count:,}"))
     parts = (Fields(tuple(items)), _small_print(outcome))
     return Message(_one_line(f"resolved: {title}"), parts, "resolved")
@@ -120,7 +121,7 @@ def _values(outcome: Outcome) -> tuple[dict[str, str], dict[str, str]]:
         "rule": rule.id if rule else alert.rule if alert else "",
         "severity": severity,
         "count": f"{alert.count:,}" if alert else "1",
-        "reason": outcome.reason,
+        "reason": values.get("reason") or outcome.reason,
     }
     return values, tags
 
@@ -148,6 +149,12 @@ def _moment(outcome: Outcome, zone: ZoneInfo) -> str:
 
 def _time_of(event: Event | None) -> datetime | None:
     return event.time if event is not None else None
+
+
+def _length(ms: int) -> str:
+    """Return a length of time to the second, or to the minute from an hour on."""
+    unit = 60_000 if ms >= HOUR_MS else 1000
+    return format_duration(timedelta(milliseconds=ms - ms % unit))
 
 
 def _small_print(outcome: Outcome) -> Note:

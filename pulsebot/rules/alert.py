@@ -27,7 +27,8 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One episode. Times are logical, in ms; `last_ms` is event time.
 
     `kind`, `fields` and `tags` are those of the event that made it what it is: enough to say,
-    when it resolves, what it was about, and to route that to the same people.
+    when it resolves, what it was about, and to route that to the same people. The field
+    `reason` is why it fired; `reason` itself is why it is in the state it is in.
     """
 
     id: str
@@ -128,7 +129,8 @@ def _clear(alert: Alert | None, step: Step[Any], now_ms: int) -> tuple[Alert | N
 
 
 def _fired(alert: Alert, now_ms: int) -> Alert:
-    return replace(alert, state="firing", fired_ms=now_ms)
+    fields = alert.fields | {"reason": alert.reason}
+    return replace(alert, state="firing", fired_ms=now_ms, fields=fields)
 
 
 def _updated(alert: Alert, step: Step[Any], origin: Origin | None) -> Alert:

@@ -76,13 +76,18 @@ def test_a_rule_without_text_says_what_suits_the_kind(
 def test_resolved_tells_the_same_title_how_long_it_took_and_how_much_it_was() -> None:
     """People recognise what is over, although no event is at hand."""
     outcome = found(
-        crash(0), crash(MINUTE), text="{service} loops: {error}", condition=threshold(2, "10m")
+        crash(0),
+        crash(MINUTE),
+        text="{service} loops: {error}, {reason}",
+        condition=threshold(2, "10m"),
     )[1]
     message = message_of(outcome, BERLIN)
-    assert message.title == "resolved: svc-a loops: ValueError"
+    assert message.title == (
+        "resolved: svc-a loops: ValueError, 2 crashes within 10m (threshold 2)"
+    )
     assert message.severity == "resolved"
     assert isinstance(message.parts[0], Fields)
-    assert message.parts[0].items[-2:] == (("lasted", "9 min"), ("events", "2"))
+    assert message.parts[0].items[-2:] == (("lasted", "9m"), ("events", "2"))
     assert subject_of(outcome) == subject_of(
         found(crash(0), crash(MINUTE), condition=threshold(2, "10m"))[0]
     )

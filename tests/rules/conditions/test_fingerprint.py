@@ -38,6 +38,24 @@ def test_a_crash_that_is_back_is_a_regression() -> None:
     assert found[2].reason == "back after 3d of quiet"
 
 
+def test_a_late_crash_does_not_make_the_newer_one_forgotten() -> None:
+    """The quiet time counts from the newest crash, whatever arrives after it."""
+    engine = watching(regression_after="1h")
+    now_ms = NOON_MS + HOUR // 2
+    assert story(feed(engine, crash(HOUR // 2))) == [("fired", HOUR // 2)]
+    assert engine.process(crash(0), now_ms, NOON_MS) == []
+    assert story(engine.advance(NOON_MS + DAY)) == [("resolved", HOUR + HOUR // 2)]
+
+
+def test_an_open_episode_ends_by_logical_time_only() -> None:
+    """A crash whose clock is ahead belongs to the episode that is still open."""
+    engine = watching(on="new", regression_after="1m")
+    feed(engine, crash(0))
+    ahead = crash(5 * 60_000)
+    assert engine.process(ahead, NOON_MS + 1000, ahead.time_ms) == []
+    assert story(engine.advance(NOON_MS + HOUR)) == [("resolved", 6 * 60_000)]
+
+
 @pytest.mark.parametrize(
     ("on", "expected"),
     [
