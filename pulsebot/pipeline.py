@@ -23,6 +23,13 @@ BATCH = 4000
 
 POLL_S = 0.25
 TICK_MS = 1000
+STALL_MS = 30_000
+"""A lag that no read has lessened for this long is of records that nobody can read.
+
+Transaction markers and compacted records leave such holes at the end of a Kafka partition;
+without this, time would stand still for them.
+"""
+
 RETRY_S = 2.0
 """Pause after a transaction that failed (disk full, file locked) before it is tried again."""
 
@@ -52,12 +59,14 @@ class Pipeline:
         self._now_ms = now_ms
         self._committed = committed
         self._ticked_ms = 0
+        self._read_ms = 0
 
     async def start(self) -> None:
         """Take over the stored state and go to the stored offsets."""
         await self._database.write(self.intake.load)
         self.positions = await self._database.read(positions.load)
         await self._reader.seek(self.positions)
+        self._read_ms = self._now_ms()
 
     async def run(self) -> None:
         """Consume until cancelled. A batch that is being committed is finished first."""
@@ -67,7 +76,9 @@ class Pipeline:
     async def run_to_end(self) -> None:
         """Consume what the stream holds now, then tick once."""
         goal = await self._reader.ends()
-        while any(self.positions.get(partition, 0) < end for partition, end in goal.items()):
+        while not self._stalled() and any(
+            self.positions.get(partition, 0) < end for partition, end in goal.items()
+        ):
             await self.step()
         await self._tick()
 
@@ -75,6 +86,8 @@ class Pipeline:
         """Read and commit one batch, and tick when a second has passed."""
         records = await self._reader.read(max_records=BATCH, timeout_s=POLL_S)
         gaps = self._reader.gaps()
+        if records:
+            self._read_ms = self._now_ms()
         if records or gaps:
             await self._commit(records, gaps)
         if self._now_ms() - self._ticked_ms >= TICK_MS:
@@ -136,11 +149,14 @@ class Pipeline:
     def _watermark_ms(self) -> int | None:
         """Return the time up to which everything was read: now, unless a partition lags."""
         lagging = [p for p, end in self.ends.items() if self.positions.get(p, 0) < end]
-        if not lagging:
+        if not lagging or self._stalled():
             return self._ticked_ms
         reached = [self.intake.last_log_ms.get(partition) for partition in lagging]
         known = [ms for ms in reached if ms is not None]
         return min(known) if len(known) == len(reached) else None
+
+    def _stalled(self) -> bool:
+        return self._now_ms() - self._read_ms > STALL_MS
 
     async def _attempt(self, work: Callable[[Connection], None]) -> bool:
         """Run one transaction; False after a pause if the fault lies outside the program."""
