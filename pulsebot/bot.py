@@ -20,6 +20,7 @@ from pulsebot.message import Message, Text
 from pulsebot.settings import Access, Settings
 from pulsebot.store.database import ReadOnly
 from pulsebot.timespan import zone_of
+from pulsebot.window import DAY_MS, QUARTER_MS, bucket_start
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ class Bot:
         self._database = database
         self._access: Mapping[str, Access] = dict(settings.access.items())
         self._zone = zone_of(settings.timezone)
+        self._fine_ms = int(settings.retention.minute_counts * DAY_MS)
         self._chat_zones = {who: zone_of(name) for who, name in settings.chat_timezones.items()}
         self._now_ms = now_ms
         self._behind = behind
@@ -70,8 +72,13 @@ class Bot:
         command = COMMANDS.get(name.removeprefix("/").casefold())
         if command is None:
             raise InvalidInput(_unknown(name))
+        now_ms = self._now_ms()
         question = Question(
-            tuple(words), self._now_ms(), self._zone_of(incoming.asker), self._behind()
+            tuple(words),
+            now_ms,
+            self._zone_of(incoming.asker),
+            behind=self._behind(),
+            fine_since_ms=bucket_start(now_ms - self._fine_ms, QUARTER_MS),
         )
         return await self._database.read(command.answer, question)
 

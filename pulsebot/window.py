@@ -19,6 +19,9 @@ MINUTE_MS = 60_000
 QUARTER_MS = 15 * MINUTE_MS
 """Width of an older bucket."""
 
+DAY_MS = 86_400_000
+"""A day that has 24 hours; civil days have 23 to 25."""
+
 HOUR_MS = 60 * MINUTE_MS
 
 

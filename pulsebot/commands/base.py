@@ -14,6 +14,7 @@ from pulsebot.message import Message, Note
 from pulsebot.store import services
 from pulsebot.store.database import Connection
 from pulsebot.timespan import Timespan, parse_timespan
+from pulsebot.window import widen
 
 MAX_ROWS = 40
 """Rows of a table in one reply; chats cut longer ones."""
@@ -26,17 +27,23 @@ MAX_NAMED = 8
 class Question:
     """A command's words after its name, and what is needed to understand them.
 
-    `behind` is how many records are not consumed yet: answers say so when it is not 0.
+    `behind` is how many records are not consumed yet: answers say so when it is not 0. Before
+    `fine_since_ms` there are only 15-minute buckets; None: minutes all along.
     """
 
     words: tuple[str, ...]
     now_ms: int
     zone: ZoneInfo
     behind: int = 0
+    fine_since_ms: int | None = None
 
     def timespan(self, words: tuple[str, ...], default: str) -> Timespan:
         """Parse the window in these words, `default` where there are none."""
         return parse_timespan(" ".join(words) or default, now=self.now_ms, zone=self.zone)
+
+    def buckets(self, span: Timespan) -> tuple[int, int]:
+        """Return the range of whole buckets that holds a span: what can be counted exactly."""
+        return widen(span.start_ms, span.end_ms, fine_since_ms=self.fine_since_ms)
 
 
 Answer = Callable[[Connection, Question], Message]

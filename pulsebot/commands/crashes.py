@@ -8,7 +8,6 @@ from pulsebot.store import counts
 from pulsebot.store import crashes as kept
 from pulsebot.store.database import Connection
 from pulsebot.timespan import Timespan
-from pulsebot.window import widen
 
 STACK_LINES = 12
 
@@ -35,7 +34,7 @@ def _understand(connection: Connection, question: Question) -> tuple[str | None,
 
 
 def _of_all(connection: Connection, question: Question, span: Timespan) -> Message:
-    by_service = counts.by_service(connection, "crash", *widen(span.start_ms, span.end_ms))
+    by_service = counts.by_service(connection, "crash", *question.buckets(span))
     ranked = sorted(by_service.items(), key=lambda item: (-item[1], item[0]))
     total = sum(by_service.values())
     parts: list[Part] = []
@@ -49,8 +48,8 @@ def _of_all(connection: Connection, question: Question, span: Timespan) -> Messa
 
 
 def _of_one(connection: Connection, question: Question, service: str, span: Timespan) -> Message:
-    total = counts.total(connection, "crash", service, *widen(span.start_ms, span.end_ms))
-    groups = kept.groups(connection, service, *widen(span.start_ms, span.end_ms), MAX_ROWS)
+    total = counts.total(connection, "crash", service, *question.buckets(span))
+    groups = kept.groups(connection, service, *question.buckets(span), MAX_ROWS)
     rows = tuple(
         (
             f"{group.error}: {group.message}"[:60] if group.message else group.error,

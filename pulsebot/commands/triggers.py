@@ -1,18 +1,21 @@
 """`/triggers`: how often one service was triggered."""
 
+from bisect import bisect_right
 from datetime import timedelta
 
 from pulsebot.commands.base import Question, find_service, small_print
 from pulsebot.errors import InvalidInput
-from pulsebot.message import Fields, Message, Part
+from pulsebot.message import Fields, Message
 from pulsebot.phrases import change, plural, sparkline
 from pulsebot.store import counts
 from pulsebot.store.database import Connection
-from pulsebot.timespan import Timespan
-from pulsebot.window import widen
+from pulsebot.timespan import instant, local_time
+from pulsebot.window import DAY_MS, days, hours
 
-BARS = 24
-"""Bars of the sparkline: an hour each for a whole day."""
+BY_HOUR_MS = 2 * DAY_MS
+"""Windows up to this long are drawn by hour, longer ones by day."""
+
+MAX_BARS = 62
 
 
 def triggers(connection: Connection, question: Question) -> Message:
@@ -25,31 +28,44 @@ def triggers(connection: Connection, question: Question) -> Message:
         raise InvalidInput("which service? For example: /triggers svc-a today")
     service = find_service(connection, question.words[0])
     span = question.timespan(question.words[1:], "today")
-    series = counts.series(connection, "trigger", service, *widen(span.start_ms, span.end_ms))
+    start_ms, end_ms = question.buckets(span)
+    series = counts.series(connection, "trigger", service, start_ms, end_ms)
     total = sum(count for _, count in series)
-    parts: list[Part] = [Fields(_comparison(connection, service, span, total))]
-    if bars := sparkline(_bars(series, span)):
-        parts.append(Fields((("over the window", bars),)))
-    title = f"{service}: {plural(total, 'trigger')} {span.label}"
-    return Message(title, (*parts, *small_print(question, span)))
-
-
-def _comparison(
-    connection: Connection, service: str, span: Timespan, total: int
-) -> tuple[tuple[str, str], ...]:
-    start_ms, end_ms = widen(span.start_ms, span.end_ms)
-    length_ms = max(end_ms - start_ms, timedelta(days=1) // timedelta(milliseconds=1))
-    before = counts.total(connection, "trigger", service, start_ms - length_ms, end_ms - length_ms)
-    return (
+    facts = [
         ("triggers", f"{total:,}"),
-        ("same time before", f"{before:,} ({change(total, before)})"),
+        _before(connection, question, service, (start_ms, end_ms), total),
+        *_bars(series, start_ms, end_ms, question),
+    ]
+    title = f"{service}: {plural(total, 'trigger')} {span.label}"
+    return Message(title, (Fields(tuple(facts)), *small_print(question, span)))
+
+
+def _before(
+    connection: Connection, question: Question, service: str, window: tuple[int, int], total: int
+) -> tuple[str, str]:
+    """Compare with the same hours on the wall, as many days earlier as the window has."""
+    back = timedelta(days=max(1, -(-(window[1] - window[0]) // DAY_MS)))
+    start_ms, end_ms = (
+        instant(local_time(ms, question.zone).replace(tzinfo=None) - back, question.zone)
+        for ms in window
     )
+    before = counts.total(connection, "trigger", service, start_ms, end_ms)
+    when = "the day before" if back.days == 1 else f"{back.days} days before"
+    return when, f"{before:,} ({change(total, before)})"
 
 
-def _bars(series: list[tuple[int, int]], span: Timespan) -> list[int]:
-    start_ms, end_ms = widen(span.start_ms, span.end_ms)
-    width_ms = max(1, -(-(end_ms - start_ms) // BARS))
-    bars = [0] * BARS
+def _bars(
+    series: list[tuple[int, int]], start_ms: int, end_ms: int, question: Question
+) -> list[tuple[str, str]]:
+    """Draw the window by local hours or days; nothing where all is 0 or there is one bar."""
+    by_hour = end_ms - start_ms <= BY_HOUR_MS
+    pieces = (hours if by_hour else days)(start_ms, end_ms, question.zone)[-MAX_BARS:]
+    if len(pieces) < 2:  # noqa: PLR2004 - one bar shows nothing
+        return []
+    starts = [piece.start_ms for piece in pieces]
+    sums = [0] * len(starts)
     for at_ms, count in series:
-        bars[(at_ms - start_ms) // width_ms] += count
-    return bars
+        if at_ms >= starts[0]:
+            sums[bisect_right(starts, at_ms) - 1] += count
+    bars = sparkline(sums)
+    return [("by hour" if by_hour else "by day", bars)] if bars else []

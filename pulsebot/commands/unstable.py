@@ -5,7 +5,6 @@ from pulsebot.message import Message, Part, Table
 from pulsebot.phrases import plural
 from pulsebot.store import counts
 from pulsebot.store.database import Connection
-from pulsebot.window import widen
 
 
 def unstable(connection: Connection, question: Question) -> Message:
@@ -15,7 +14,7 @@ def unstable(connection: Connection, question: Question) -> Message:
     instance's status counts as a change.
     """
     span = question.timespan(question.words, "this week")
-    rows = ranking(connection, *widen(span.start_ms, span.end_ms))
+    rows = ranking(connection, *question.buckets(span))
     parts: tuple[Part, ...] = ()
     if rows:
         cells = tuple(

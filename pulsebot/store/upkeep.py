@@ -10,9 +10,8 @@ from pulsebot.settings import Retention
 from pulsebot.store import counts
 from pulsebot.store.database import Connection
 from pulsebot.views.tally import COUNTED
-from pulsebot.window import QUARTER_MS
+from pulsebot.window import DAY_MS, QUARTER_MS
 
-DAY_MS = 86_400_000
 PIECE = 5_000
 """Rows moved or deleted in one transaction: some tens of milliseconds of the writer's time."""
 

@@ -9,10 +9,9 @@ from pulsebot.stream.base import TopicPlan
 from pulsebot.stream.config import StreamSettings
 from pulsebot.stream.open import open_admin
 from pulsebot.terminal.context import ConfigOption, load_settings
+from pulsebot.window import DAY_MS
 
 topics = typer.Typer(help="Prepare the stream.", no_args_is_help=True)
-
-DAY_MS = 86_400_000
 
 
 @topics.command()

@@ -154,3 +154,26 @@ def test_clock_trouble_is_told(past: World) -> None:
     past.apply([arrived])
     assert ask(past, "triggers svc-c").title == "svc-c: 1 trigger today"
     assert "1 event had an absurd time" in plain(ask(past, "status svc-c"))
+
+
+def test_triggers_compare_with_the_same_hours_before(past: World) -> None:
+    """Today until now is compared with yesterday until the same hour."""
+    fields = ask(past, "triggers svc-a 2026-11-22").parts[0]
+    assert "the day before: 0 (new)" in plain(Message("", (fields,)))
+    today = plain(ask(past, "triggers svc-a today"))
+    assert "the day before: 0 (new)" in today  # yesterday's ten came after this hour
+    assert "by hour: █▁▁▁▁▁▁▁▁▁▁▁▁▁▅" in today
+    week = plain(ask(past, "triggers svc-a 7d"))
+    assert "7 days before: 0 (new)" in week
+    assert "by day:" in week
+
+
+def test_old_windows_are_of_whole_quarter_hours(past: World) -> None:
+    """Where only quarter hours are left, a range is widened to them, and nothing is missed."""
+    text = "triggers svc-a 2026-11-22 23:35..2026-11-22 23:40"
+    name, *words = text.split()
+    now_ms = round(NOW.timestamp() * 1000)
+    fine = Question(tuple(words), now_ms, BERLIN)
+    rolled = Question(tuple(words), now_ms, BERLIN, fine_since_ms=now_ms - now_ms % 900_000)
+    assert COMMANDS[name].answer(past.connection, fine).title.startswith("svc-a: 0 triggers")
+    assert COMMANDS[name].answer(past.connection, rolled).title.startswith("svc-a: 10 triggers")
