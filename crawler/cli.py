@@ -3,13 +3,20 @@
 `main` turns every foreseen error into one line on stderr and exit code 2.
 """
 
+import asyncio
+import logging
 import sys
-from typing import NoReturn
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
 from crawler import sendcli
+from crawler.origin import Origin
+from crawler.settings import Settings, load
 from pulsebot.errors import PulsebotError
+
+Config = Annotated[Path | None, typer.Option(help="Settings file; default crawler.yaml.")]
 
 app = typer.Typer(
     name="crawler",
@@ -18,6 +25,48 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(sendcli.app, name="send")
+
+
+@app.command()
+def run(config: Config = None) -> None:
+    """Run the probes of the settings file until stopped."""
+    from crawler import agent  # noqa: PLC0415 - `send` starts sooner without the probes' libraries
+
+    _log_to_stderr()
+    asyncio.run(agent.run(agent.load_agent(config), config))
+
+
+@app.command()
+def check(config: Config = None) -> None:
+    """Check the settings, the spool and the stream."""
+    from crawler import agent, checking  # noqa: PLC0415 - same
+
+    results = list(checking.check(agent.load_agent(config)))
+    for well, line in results:
+        typer.echo(f"{'ok' if well else 'FAILED'}  {line}")
+    if not all(well for well, _ in results):
+        raise typer.Exit(2)
+
+
+@app.command("exec", context_settings={"allow_interspersed_args": False})
+def execute(
+    command: Annotated[list[str], typer.Argument(help="The command, best after `--`.")],
+    *,
+    service: Annotated[str | None, typer.Option(help="Its service.")] = None,
+    instance: Annotated[str | None, typer.Option(help="Its instance.")] = None,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between heartbeats.")] = 10,
+    config: Config = None,
+) -> None:
+    """Run a command; a bad end of it is a crash of the service."""
+    from crawler import wrapper  # noqa: PLC0415 - same
+
+    _log_to_stderr()
+    settings = load(Settings, config)
+    name = service or settings.service
+    if name is None:
+        raise typer.BadParameter("give --service, or `service` in the settings file")
+    origin = Origin(name, instance or settings.instance, settings.tags)
+    raise typer.Exit(asyncio.run(wrapper.run(command, origin, settings, interval)))
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -31,6 +80,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
 
 
 def _complain(text: str) -> int:

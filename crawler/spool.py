@@ -11,7 +11,7 @@ spools (`crawler.spoolfolder`).
 
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,8 @@ from pulsebot.event import MAX_EVENT_BYTES, Event, Kind, encode
 TRIGGER_SHARE = 0.9
 """Triggers are refused from this share of the limits on: the rest is kept for news."""
 
+CROWDED_SHARE = 0.8
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (
     id INTEGER PRIMARY KEY CHECK (id = 1), producer TEXT NOT NULL, last INTEGER NOT NULL
@@ -37,6 +39,9 @@ CREATE TABLE IF NOT EXISTS event (
 CREATE TABLE IF NOT EXISTS refused (
     service TEXT NOT NULL, kind TEXT NOT NULL, events INTEGER NOT NULL,
     PRIMARY KEY (service, kind)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mark (
+    name TEXT PRIMARY KEY, value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -98,14 +103,30 @@ class Spool:
         """Number of events that wait."""
         return self._events
 
-    def append(self, events: Iterable[Event]) -> int:
-        """Store events in order; return how many were taken, the others are counted as refused."""
+    @property
+    def crowded(self) -> bool:
+        """Whether sources that can wait should wait: triggers are close to being refused."""
+        return self._share() > CROWDED_SHARE
+
+    def append(self, events: Iterable[Event], marks: Mapping[str, str] | None = None) -> int:
+        """Store events in order; return how many were taken, the others are counted as refused.
+
+        `marks` (how far a source was read, by its name) are stored in the same step, so that
+        a source is neither read twice nor skipped, whenever the process is killed.
+        """
         taken = 0
         with self._changing("write"):
             for event in events:
                 taken += self._keep(event)
+            self._db.executemany("REPLACE INTO mark VALUES (?, ?)", list((marks or {}).items()))
             self._store_last()
         return taken
+
+    def mark(self, name: str) -> str | None:
+        """Return the last mark of a source, None where there is none."""
+        with self._translated("read"):
+            row = self._db.execute("SELECT value FROM mark WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
 
     def take(self, limit: int) -> Sequence[Spooled]:
         """Return the oldest events, at most `limit` and about 1 MB; they stay until `done`."""

@@ -84,16 +84,32 @@ class SpoolFolder:
             if (new := self._hold(path)) is not None:
                 return new
 
+    def open_named(self, name: str) -> HeldSpool:
+        """Return the spool of this name, which nobody adopts while its owner is away.
+
+        Raises StoreError where another process holds it.
+        """
+        self._make()
+        path = self.path / f"{name}.db"
+        spool = self._hold(path) or self._hold(path)
+        if spool is None:
+            raise StoreError(
+                f"{path} is in use by another crawler; stop it, or set another spool.path"
+            )
+        return spool
+
     def leftovers(self) -> Iterator[HeldSpool]:
         """Yield the spools that nobody holds, each now held by us: close or remove each."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            found = sorted(self.path.glob(_PATTERN))
-        except OSError as error:
-            raise StoreError(f"cannot use the spool folder {self.path}: {error}") from error
-        for path in found:
+        self._make()
+        for path in sorted(self.path.glob(_PATTERN)):
             if (spool := self._hold(path, create=False)) is not None:
                 yield spool
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot use the spool folder {self.path}: {error}") from error
 
     def _hold(self, path: Path, *, create: bool = True) -> HeldSpool | None:
         lock = _lock(path.with_suffix(".lock"))

@@ -1,1 +1,1 @@
-"""Probes: one file each, and one table that names them all."""
+"""Probes: each watches one thing from outside and reports what it finds as events."""
