@@ -92,7 +92,8 @@ class LogProbe:
         last_news = time.monotonic()
         try:
             while True:
-                lines = await asyncio.to_thread(tail.read)
+                # On the loop, at most CHUNK bytes: a thread could not be stopped with us.
+                lines = tail.read()
                 entries = [entry for line in lines for entry in self._feed(assembler, line)]
                 if lines:
                     last_news = time.monotonic()
@@ -102,8 +103,7 @@ class LogProbe:
                 if mark is not None and (entries or mark != self._mark):
                     yield Report(tuple(self._events(entries, time.time())), mark.dump())
                     self._mark = mark
-                if not lines:
-                    await asyncio.sleep(settings.check_s)
+                await asyncio.sleep(0 if lines else settings.check_s)
         finally:
             tail.close()
 

@@ -33,7 +33,7 @@ def test_all_four_kinds_arrive(pulse: Pulse, stream: Any) -> None:
         raise ValueError("bad order")  # noqa: TRY301 - the error is the example
     except ValueError as error:
         pulse.crash(error)
-    pulse.close()
+    pulse.close(60)
     events = {type(event): event for event in stream.events()}
     assert {(e.service, e.instance) for e in events.values()} == {("svc-a", "i-1")}
     assert sorted(e.sequence for e in events.values()) == [1, 2, 3, 4]
@@ -49,7 +49,7 @@ def test_many_triggers_cost_few_events_and_no_count(pulse: Pulse, stream: Any) -
     """Ten thousand calls become a handful of events that add up to ten thousand."""
     for _ in range(10_000):
         pulse.trigger("order")
-    pulse.close()
+    pulse.close(60)
     counts = [event.data.count for event in stream.events()]
     assert sum(counts) == 10_000
     assert len(counts) < 60
@@ -65,7 +65,7 @@ def test_a_timed_block_or_function_counts_with_its_duration(pulse: Pulse, stream
     function()
     with pytest.raises(KeyError), pulse.timed("g"):
         raise KeyError
-    pulse.close()
+    pulse.close(60)
     events = {e.data.name: e.data for e in stream.events()}
     assert events["f"].duration_ms >= 20
     assert events["g"].count == 1
@@ -87,7 +87,7 @@ def test_nothing_an_app_passes_raises_into_it(pulse: Pulse, stream: Any) -> None
     pulse.status("confused")
     pulse.crash()
     pulse.message("last")
-    pulse.close()
+    pulse.close(60)
     texts = [e.data.text for e in stream.events() if isinstance(e, AppMessage)]
     assert len(texts[0]) == 8000
     assert texts[1:] == ["half a pair ?", "last"]
@@ -111,7 +111,7 @@ def test_a_broken_settings_file_is_logged_and_does_not_raise(
     pulse.trigger()
     until(lambda: "crawler.yaml:1: `streem` is not a known key" in caplog.text)
     assert pulse.crash(ValueError("x"), wait_s=5) is False
-    pulse.close()
+    pulse.close(60)
 
 
 def test_events_wait_on_disk_while_the_stream_is_down(
@@ -165,7 +165,7 @@ def test_errors_of_threads_and_tasks_are_crashes(pulse: Pulse, stream: Any) -> N
         thread.join()
     finally:
         sys.excepthook, threading.excepthook = main, threads
-    pulse.close()
+    pulse.close(60)
     crashes = [event.data for event in stream.events()]
     assert [crash.error for crash in crashes] == ["KeyError", "ZeroDivisionError"]
     assert crashes[1].tags == {"thread": "worker-7"}
@@ -190,7 +190,7 @@ def test_log_records_become_messages(pulse: Pulse, stream: Any) -> None:
             logger.critical("gave up", exc_info=True)
     finally:
         logger.removeHandler(handler)
-    pulse.close()
+    pulse.close(60)
     first, second = (event.data for event in stream.events())
     assert (first.text, first.level) == ("order 7 failed", "error")
     assert first.tags == {"logger": "shop.orders"}
@@ -206,7 +206,7 @@ def test_what_overflows_is_reported(pulse: Pulse, stream: Any) -> None:
     pulse._starting.release()
     pulse._inbox._limit = 1000
     pulse.message("last")
-    pulse.close()
+    pulse.close(60)
     texts = [event.data.text for event in stream.events()]
     assert texts[:101] == ["m"] * 100 + ["last"]
     assert "50 message event(s) of svc-a were lost" in texts[101]
@@ -242,7 +242,7 @@ def test_a_signal_handler_may_call_it(pulse: Pulse, stream: Any) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    pulse.close()
+    pulse.close(60)
     sums: dict[str, int] = {}
     for event in stream.events():
         if isinstance(event, Trigger):
