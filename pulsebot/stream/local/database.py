@@ -40,6 +40,9 @@ VERSION = 1
 LOCKED_FOR_S = 10.0
 """How long an append waits for other processes before it gives up."""
 
+_FIRST_PAGE = 4096
+"""Bytes of a file that has been put into WAL mode and may not have its tables yet."""
+
 _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 BEGIN IMMEDIATE;
@@ -136,7 +139,8 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 def open_to_read(path: Path) -> sqlite3.Connection:
     """Open the log for reading, and make it where it is missing."""
-    if not path.exists() or path.stat().st_size == 0:
+    # Up to one page: missing, or another process may be in the midst of making it.
+    if not path.exists() or path.stat().st_size <= _FIRST_PAGE:
         with writing(path):
             open_to_write(path).close()
     db = sqlite3.connect(
