@@ -172,6 +172,7 @@ def test_nothing_is_lost_or_repeated_while_a_writer_rotates(tmp_path: Path) -> N
                 path.rename(path.with_name(f"busy.log.{start:06}"))
 
     thread = threading.Thread(target=write)
+    path.touch()
     tail = Tail(path, from_start=True)
     thread.start()
     seen: list[str] = []
