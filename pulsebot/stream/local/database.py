@@ -40,9 +40,6 @@ VERSION = 1
 LOCKED_FOR_S = 10.0
 """How long an append waits for other processes before it gives up."""
 
-_FIRST_PAGE = 4096
-"""Bytes of a file that has been put into WAL mode and may not have its tables yet."""
-
 _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 BEGIN IMMEDIATE;
@@ -139,14 +136,17 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 def open_to_read(path: Path) -> sqlite3.Connection:
     """Open the log for reading, and make it where it is missing."""
-    # Up to one page: missing, or another process may be in the midst of making it.
-    if not path.exists() or path.stat().st_size <= _FIRST_PAGE:
+    if not path.exists() or path.stat().st_size == 0:
         with writing(path):
             open_to_write(path).close()
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=LOCKED_FOR_S, isolation_level=None
     )
     try:
+        if _is_empty(db):
+            # Another process is making it just now, or died over that.
+            with writing(path):
+                open_to_write(path).close()
         _check(db, path)
     except BaseException:
         db.close()
