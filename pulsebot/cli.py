@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import typer
 
+from pulsebot.demo.command import demo
 from pulsebot.errors import PulsebotError
 from pulsebot.terminal.ask import ask, digest
 from pulsebot.terminal.check import check
@@ -28,7 +29,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-COMMANDS: tuple[Callable[..., None], ...] = (run, check, init, ask, replay, schema)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    demo,
+    run,
+    check,
+    init,
+    ask,
+    replay,
+    schema,
+)
 GROUPS = (topics, dlq, digest, slack)
 
 for command in COMMANDS:

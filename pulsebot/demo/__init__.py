@@ -1,0 +1,1 @@
+"""The demo: little services that really crash, a crawler, and the bot in this terminal."""

@@ -1,0 +1,58 @@
+"""What a newcomer reads at the start of the demo."""
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pulsebot.demo.cast import CAST
+from pulsebot.demo.ground import Ground
+
+QUESTIONS = (
+    ("/triggers checkout today", "how often it was triggered"),
+    ("/crashes today", "who crashed, and how often"),
+    ("/status", "how everybody is"),
+    ("/unstable", "who gives most trouble"),
+)
+
+
+def show(ground: Ground) -> None:
+    """Print the explanation."""
+    end = "removes it all" if ground.temporary else "keeps the folder"
+    Console(highlight=False).print(
+        Text.assemble("\n", ("pulsebot demo", "bold cyan"), "  everything below is real\n"),
+        _lines(
+            "Four little services have just been started on this machine.",
+            "They work, and now and then they really break:",
+        ),
+        Padding(_cast(), (1, 0, 1, 2)),
+        _lines(
+            "What they do goes into a log on disk (Kafka, at your place). The bot reads it, counts,",
+            "evaluates rules/demo.yaml, and shows here what is worth telling. The first crash is",
+            "seconds away. Meanwhile, type a question; Tab completes:",
+        ),
+        Padding(_questions(), (1, 0, 1, 2)),
+        Text.assemble(("Logs and data are in ", "dim"), str(ground.folder), (".", "dim")),
+        Text.assemble(("Ctrl-C ends it and ", "dim"), (f"{end}.\n", "dim")),
+    )
+
+
+def _lines(*lines: str) -> RenderableType:
+    return Group(*lines)
+
+
+def _cast() -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+    for heading in ("service", "", "how pulsebot hears of it", "what will happen"):
+        table.add_column(heading)
+    for service in CAST:
+        table.add_row(Text(service.name, "bold"), service.does, service.heard, service.fate)
+    return table
+
+
+def _questions() -> Table:
+    table = Table.grid(padding=(0, 3))
+    for question, meaning in QUESTIONS:
+        table.add_row(Text(question, "cyan"), Text(meaning, "dim"))
+    return table
