@@ -28,9 +28,9 @@ def show(ground: Ground) -> None:
         ),
         Padding(_cast(), (1, 0, 1, 2)),
         _lines(
-            "What they do goes into a log on disk (Kafka, at your place). The bot reads it, counts,",
-            "evaluates rules/demo.yaml, and shows here what is worth telling. The first crash is",
-            "seconds away. Meanwhile, type a question; Tab completes:",
+            "All they do goes into a log on disk (with you that may be Kafka). The bot reads",
+            "it, counts, and by the rules of rules/demo.yaml it shows here what is worth",
+            "telling. The first crash is seconds away. Meanwhile, ask; Tab completes:",
         ),
         Padding(_questions(), (1, 0, 1, 2)),
         Text.assemble(("Logs and data are in ", "dim"), str(ground.folder), (".", "dim")),
@@ -44,7 +44,7 @@ def _lines(*lines: str) -> RenderableType:
 
 def _cast() -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
-    for heading in ("service", "", "how pulsebot hears of it", "what will happen"):
+    for heading in ("service", "", "pulsebot hears of it by", "what will happen"):
         table.add_column(heading)
     for service in CAST:
         table.add_row(Text(service.name, "bold"), service.does, service.heard, service.fate)

@@ -20,22 +20,23 @@ class Service:
 
 
 CAST = (
-    Service("checkout", "takes orders", "tells by itself, with the SDK", "uncaught exceptions"),
-    Service("payment", "has a health page", "the crawler asks it by HTTP", "slow, or 503"),
-    Service("mailer", "writes a log file", "the crawler reads the log", "a Java stack trace"),
-    Service("inventory", "counts things", "started by `crawler exec`", "signals", wrapped=True),
+    Service("checkout", "takes orders", "the SDK within it", "uncaught exceptions"),
+    Service("payment", "has a health page", "asking the page", "slow, or 503"),
+    Service("mailer", "writes a log file", "reading the file", "Java stack traces"),
+    Service("inventory", "counts things", "crawler exec around it", "deadly signals", wrapped=True),
 )
 
 
 def commands(folder: Path, scene: str, descriptor: int) -> dict[str, tuple[str, ...]]:
     """Return the command of every process; `descriptor` is payment's listening socket."""
     config = str(folder / "crawler.yaml")
-    found = {"crawler": (*PYTHON, "crawler", "run", "--config", config)}
+    found: dict[str, tuple[str, ...]] = {"crawler": (*PYTHON, "crawler", "run", "--config", config)}
     for service in CAST:
         # By its path, not by -m: the stack of a crash then shows the service's own frames only.
         program = str(SERVICES / f"{service.name}.py")
+        wrapper = _wrapper(service, config) if service.wrapped else ()
         own = (sys.executable, program, str(folder), scene, str(descriptor))
-        found[service.name] = (*_wrapper(service, config), *own) if service.wrapped else own
+        found[service.name] = (*wrapper, *own)
     return found
 
 

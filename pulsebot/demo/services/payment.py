@@ -35,7 +35,7 @@ class Page(BaseHTTPRequestHandler):
 
     server: Health
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server calls it so
+    def do_GET(self) -> None:
         """Answer 200, late where we are slow, or 503."""
         mood = self.server.mood
         if mood == "slow":
