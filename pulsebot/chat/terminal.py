@@ -7,10 +7,11 @@ made harmless here: nothing in it can move the cursor, colour the screen or ring
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text as Line
@@ -120,9 +121,28 @@ def _part(part: Part) -> RenderableType:
             return _grid(header, rows)
 
 
-def _inline(items: Iterable[tuple[str, str]]) -> Line:
-    pairs = (Line.assemble((f"{visible(label)} ", "dim"), visible(value)) for label, value in items)
-    return Line("  ", overflow="fold").join(pairs)
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """Labelled values beside each other; a line is broken between two of them if it can be."""
+
+    pairs: tuple[Line, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        del console
+        lines = [Line(overflow="fold")]
+        for pair in self.pairs:
+            if lines[-1] and lines[-1].cell_len + 2 + pair.cell_len > options.max_width:
+                lines.append(Line(overflow="fold"))
+            lines[-1].append_text(Line("  " if lines[-1] else "") + pair)
+        yield from lines
+
+
+def _inline(items: Iterable[tuple[str, str]]) -> _Flow:
+    return _Flow(
+        tuple(
+            Line.assemble((f"{visible(label)} ", "dim"), visible(value)) for label, value in items
+        )
+    )
 
 
 def _rows(items: Iterable[tuple[str, str]]) -> Grid:

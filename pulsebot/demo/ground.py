@@ -1,7 +1,6 @@
 """The ground: the folder a demo lives in, and what lies ready in it before anything starts."""
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +8,10 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from string import Template
-from zoneinfo import ZoneInfo
 
 import pulsebot
 from pulsebot.errors import InvalidInput
+from pulsebot.terminal.context import local_zone
 
 PACKAGE = resources.files("pulsebot.demo")
 ROOT = Path(pulsebot.__file__).parents[1]
@@ -74,7 +73,7 @@ def _filled(ground: Ground, port: int) -> Ground:
         "mailer": ground.folder / "mailer.log",
         "pid": ground.folder / "mailer.pid",
         "rules": _rules(),
-        "zone": _zone(),
+        "zone": local_zone(),
         "port": port,
     }
     texts = {name: v if isinstance(v, int) else json.dumps(str(v)) for name, v in values.items()}
@@ -88,13 +87,3 @@ def _rules() -> Path:
     """Return the example rules: beside the packages in a checkout, in this one when installed."""
     installed = Path(str(PACKAGE / "rules.yaml"))
     return installed if installed.exists() else ROOT / "rules" / "demo.yaml"
-
-
-def _zone() -> str:
-    """Return the IANA name of this machine's zone; UTC where it is not told."""
-    name = os.environ.get("TZ", "").removeprefix(":")
-    name = name or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
-    try:
-        return ZoneInfo(name).key
-    except (ValueError, OSError, KeyError):
-        return "UTC"

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from tzlocal import get_localzone_name
 
 from pulsebot import settings
 from pulsebot.errors import InvalidInput
 from pulsebot.settings import Settings
+from pulsebot.timespan import zone_of
 
 ConfigOption = Annotated[
     Path | None,
@@ -18,6 +20,14 @@ ConfigOption = Annotated[
 def load_settings(config: Path | None) -> Settings:
     """Read the settings; raises InvalidConfig with every problem."""
     return settings.load(config)
+
+
+def local_zone() -> str:
+    """Return the machine's zone by its IANA name, UTC where it has none."""
+    try:
+        return zone_of(get_localzone_name()).key
+    except (InvalidInput, LookupError, OSError):
+        return "UTC"
 
 
 def existing_database(loaded: Settings) -> Path:

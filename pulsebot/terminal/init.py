@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from tzlocal import get_localzone_name
 
 from pulsebot.errors import InvalidInput
-from pulsebot.timespan import zone_of
+from pulsebot.terminal.context import local_zone
 
 FILES = {
     "pulsebot.yaml": "pulsebot.yaml",
@@ -39,12 +38,4 @@ def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")])
 
 def _template(name: str) -> str:
     text = (resources.files("pulsebot.terminal") / "scaffold" / name).read_text(encoding="utf-8")
-    return text.replace("@ZONE@", _local_zone())
-
-
-def _local_zone() -> str:
-    """Return the machine's zone by its IANA name, UTC where it has none."""
-    try:
-        return zone_of(get_localzone_name()).key
-    except (InvalidInput, LookupError, OSError):
-        return "UTC"
+    return text.replace("@ZONE@", local_zone())

@@ -25,9 +25,9 @@ class Person:
         """Press keys; a carriage return is Enter."""
         os.write(self._descriptor, text.encode())
 
-    async def sees(self, text: str) -> None:
+    async def sees(self, text: str, within_s: float = 15) -> None:
         """Wait until the text appears after what was last waited for."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(within_s):
             while (found := self.seen.find(text, self._read_to)) < 0:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -44,7 +44,9 @@ class Person:
 
 
 @asynccontextmanager
-async def at_terminal(module: str, errors: IO[str] | None = None) -> AsyncIterator[Person]:
+async def at_terminal(
+    module: str, *arguments: str, errors: IO[str] | None = None
+) -> AsyncIterator[Person]:
     """Run a Python module on a pty of 24 by 100; kills it on the way out if it still runs.
 
     `errors` takes its standard error away from the terminal.
@@ -53,7 +55,7 @@ async def at_terminal(module: str, errors: IO[str] | None = None) -> AsyncIterat
     termios.tcsetwinsize(theirs, (24, 100))
     environment = os.environ | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module),
+        *(sys.executable, "-m", module, *arguments),
         stdin=theirs,
         stdout=theirs,
         stderr=errors or theirs,

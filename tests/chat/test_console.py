@@ -76,7 +76,7 @@ async def test_logs_that_go_elsewhere_stay_there() -> None:
     """Standard error is taken over only where it is the terminal too."""
     reading, writing = os.pipe()
     with os.fdopen(reading) as logs, os.fdopen(writing, "w") as errors:
-        async with at_terminal(SESSION, errors) as person, asyncio.timeout(15):
+        async with at_terminal(SESSION, errors=errors) as person, asyncio.timeout(15):
             await person.sees("❯")
             person.type("log\r")
             line = await anext(read_lines(logs))
