@@ -6,7 +6,7 @@ made harmless here: nothing in it can move the cursor, colour the screen or ring
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -110,7 +110,7 @@ def _part(part: Part) -> RenderableType:
         case Note(text):
             return Line(visible(text), "dim", overflow="fold")
         case Code(text):
-            return Line("\n").join(_code_lines(visible(text).rstrip("\n").split("\n")))
+            return _Barred(tuple(_shortened(visible(text).rstrip("\n").split("\n"))))
         case Link(label, url):
             return Line.assemble(
                 visible(label), " ", (visible(url), "cyan underline"), overflow="fold"
@@ -164,11 +164,22 @@ def _grid(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Rendera
     return grid
 
 
-def _code_lines(lines: list[str]) -> Iterator[Line]:
-    shown = lines
-    if len(lines) > CODE_LINES:
-        ends = CODE_LINES // 2
-        left_out = f"… {len(lines) - 2 * ends} more lines …"
-        shown = [*lines[:ends], left_out, *lines[-ends:]]
-    for line in shown:
-        yield Line.assemble(("│ ", "dim"), (line, "dim"), overflow="fold")
+@dataclass(frozen=True, slots=True)
+class _Barred:
+    """Code behind a bar, which also stands before what is left of a line that was too long."""
+
+    lines: tuple[str, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        bar = Line("│ ", "dim")
+        for line in self.lines:
+            for piece in Line(line, "dim").wrap(console, max(options.max_width - 2, 1)) or [Line()]:
+                yield bar + piece
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    if len(lines) <= CODE_LINES:
+        return lines
+    ends = CODE_LINES // 2
+    left_out = f"… {len(lines) - 2 * ends} more lines …"
+    return [*lines[:ends], left_out, *lines[-ends:]]

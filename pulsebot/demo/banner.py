@@ -19,7 +19,7 @@ QUESTIONS = (
 
 def show(ground: Ground) -> None:
     """Print the explanation."""
-    end = "removes it all" if ground.temporary else "keeps the folder"
+    end = "removes this folder" if ground.temporary else "keeps this folder"
     Console(highlight=False).print(
         Text.assemble("\n", ("pulsebot demo", "bold cyan"), "  everything below is real\n"),
         _lines(
@@ -33,8 +33,9 @@ def show(ground: Ground) -> None:
             "telling. The first crash is seconds away. Meanwhile, ask; Tab completes:",
         ),
         Padding(_questions(), (1, 0, 1, 2)),
-        Text.assemble(("Logs and data are in ", "dim"), str(ground.folder), (".", "dim")),
-        Text.assemble(("Ctrl-C ends it and ", "dim"), (f"{end}.\n", "dim")),
+        Text.assemble(("Logs and data: ", "dim"), str(ground.folder)),
+        Text(f"Ctrl-C ends everything and {end}.\n", "dim"),
+        sep="\n",
     )
 
 

@@ -29,7 +29,7 @@ LOOK_S = 0.2
 ALERTS = {
     "the crash of checkout (SDK)": "checkout crashed: KeyError",
     "the message of checkout (SDK)": "Only 3 espresso machines left in stock",
-    "the failing health page of payment (HTTP probe)": "payment payment-1 is down",
+    "the failing health page of payment (HTTP probe)": "payment is down (payment-1)",
     "the warning of mailer (log probe)": "mailer: the queue is growing",
     "the stack trace of mailer (log probe)": "mailer crashed: java.net.SocketTimeoutException",
     "the death of inventory (crawler exec)": "inventory crashed: SIGSEGV",

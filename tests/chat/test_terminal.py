@@ -47,6 +47,16 @@ def test_an_alert_is_compact() -> None:
     )
 
 
+def test_facts_are_broken_between_two_of_them() -> None:
+    """A label stays with its value where a line has room for both."""
+    facts = Fields((("service", "svc-a"), ("because", "no answer in time"), ("when", "now")))
+    assert show(terminal.alert(Message("down", (facts,)), AT), width=40).splitlines()[1:] == [
+        "           service svc-a",
+        "           because no answer in time",
+        "           when now",
+    ]
+
+
 def test_severity_shows_in_colour() -> None:
     """Each severity has its own look, so that one can tell them apart from afar."""
     looks = {
@@ -88,6 +98,12 @@ def test_a_long_stack_is_shown_by_its_ends() -> None:
     assert shown[1] == " │ line 0"
     assert shown[-1] == " │ line 39"
     assert " │ … 24 more lines …" in shown
+
+
+def test_the_bar_goes_on_beside_a_line_that_is_too_long() -> None:
+    """Code is told from text also where it is folded; empty lines keep the bar as well."""
+    shown = show(terminal.answer(Message("x", (Code(f"{'a' * 9} bbb\n\nc"),))), width=13)
+    assert shown.splitlines()[1:] == [f" │ {'a' * 9}", " │ bbb", " │", " │ c"]
 
 
 def test_an_empty_table_says_so() -> None:
