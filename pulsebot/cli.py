@@ -51,7 +51,7 @@ app.add_typer(slack, name="slack")
 def main() -> None:
     """Run one command; an error of ours is told in words, without a traceback."""
     try:
-        app()
+        app(prog_name="pulsebot")
     except PulsebotError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the error is the output
         sys.exit(UNUSABLE)
