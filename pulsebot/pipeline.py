@@ -63,7 +63,7 @@ class Pipeline:
 
     async def start(self) -> None:
         """Take over the stored state and go to the stored offsets."""
-        await self._database.write(self.intake.load)
+        await self._reload()
         self.positions = await self._database.read(positions.load)
         await self._reader.seek(self.positions)
         self._read_ms = self._now_ms()
@@ -86,10 +86,10 @@ class Pipeline:
         """Read and commit one batch, and tick when a second has passed."""
         records = await self._reader.read(max_records=BATCH, timeout_s=POLL_S)
         gaps = self._reader.gaps()
-        if records:
-            self._read_ms = self._now_ms()
         if records or gaps:
             await self._commit(records, gaps)
+        if records:
+            self._read_ms = self._now_ms()
         if self._now_ms() - self._ticked_ms >= TICK_MS:
             await self._tick()
 
@@ -101,24 +101,20 @@ class Pipeline:
         if gaps:
             log.error("records were removed by retention before they were read", gaps=gaps)
         try:
-            done = await self._attempt(
-                lambda c: self.intake.apply(c, records, self._now_ms(), gaps)
-            )
+            await self._until_written(lambda c: self.intake.apply(c, records, self._now_ms(), gaps))
         except Exception:
             log.exception("a batch could not be taken in; taking its records one by one")
-            await self._one_by_one(records)
-            done = True
-        if not done:
-            await self.start()
-            return
+            await self._one_by_one(records, gaps)
         for record in records:
             self.positions[Partition(record.topic, record.partition)] = record.offset + 1
         self._committed()
 
-    async def _one_by_one(self, records: Sequence[Record]) -> None:
+    async def _one_by_one(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
         """Find the record that no code of ours can take in, and dead-letter it alone."""
+        await self._reload()
+        await self._until_written(lambda c: self.intake.apply(c, [], self._now_ms(), gaps))
         for record in records:
-            await self._until_written(self.intake.load)
+            await self._reload()
             try:
                 await self._until_written(
                     lambda c, r=record: self.intake.apply(c, [r], self._now_ms())  # type: ignore[misc]
@@ -126,14 +122,24 @@ class Pipeline:
             except Exception as error:
                 log.exception("a record could not be taken in", topic=record.topic)
                 reason = f"pulsebot failed on it ({type(error).__name__}); retry after an upgrade"
-                await self._until_written(self.intake.load)
+                await self._reload()
                 await self._until_written(
                     lambda c, r=record, why=reason: self.intake.refuse(c, r, why, self._now_ms())  # type: ignore[misc]
                 )
 
     async def _until_written(self, work: Callable[[Connection], None]) -> None:
+        """Run one transaction, again and again while the fault lies outside the program.
+
+        Nothing else is done meanwhile: no later record is read, and no time passes.
+        """
         while not await self._attempt(work):
-            await self._database.write(self.intake.load)
+            await self._reload()
+        self.failure = None
+
+    async def _reload(self) -> None:
+        """Take over the stored state, as soon as the database can be used."""
+        while not await self._attempt(self.intake.load):
+            continue
 
     async def _tick(self) -> None:
         self._ticked_ms = self._now_ms()
@@ -141,10 +147,8 @@ class Pipeline:
         watermark_ms = self._watermark_ms()
         if watermark_ms is None:
             return
-        if await self._attempt(lambda c: self.intake.decider.advance(c, watermark_ms)):
-            self._committed()
-        else:
-            await self.start()
+        await self._until_written(lambda c: self.intake.decider.advance(c, watermark_ms))
+        self._committed()
 
     def _watermark_ms(self) -> int | None:
         """Return the time up to which everything was read: now, unless a partition lags."""
@@ -171,5 +175,4 @@ class Pipeline:
         except asyncio.CancelledError:
             await asyncio.wait([writing])
             raise
-        self.failure = None
         return True

@@ -66,9 +66,12 @@ def retry_header(letter_id: int) -> tuple[str, bytes]:
 
 
 def retried(headers: Iterable[tuple[str, bytes]]) -> int | None:
-    """Return the dead letter that a record retries, from its headers."""
-    value = dict(headers).get(_RETRY_OF, b"")
-    return int(value) if value.isdigit() else None
+    """Return the dead letter that a record retries, from its headers.
+
+    None where the header is no id of ours: anybody can write one, and Kafka's may be null.
+    """
+    value = dict(headers).get(_RETRY_OF) or b""
+    return int(value) if value.isdigit() and len(value) <= _MAX_DIGITS else None
 
 
 def mark_retried(connection: Connection, letter_ids: Iterable[int], now_ms: int) -> None:
@@ -79,6 +82,8 @@ def mark_retried(connection: Connection, letter_ids: Iterable[int], now_ms: int)
 
 
 _RETRY_OF = "pulsebot_retry_of"
+_MAX_DIGITS = 18
+"""More cannot be an id: SQLite's rowids have 63 bits."""
 
 _SELECT = (
     "SELECT id, at_ms, topic, partition, offset, reason, value, headers, retried_ms"
