@@ -1,0 +1,308 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pulsebot import message as messages
+from pulsebot.delivery import LONGEST_PAUSE_S, Delivery, pause_s
+from pulsebot.errors import Permanent, Retryable
+from pulsebot.message import Message
+from pulsebot.settings import Delivery as DeliverySettings
+from pulsebot.store import outbox
+from pulsebot.store.database import Connection, Database
+from pulsebot.store.outbox import Draft
+from tests.fakes.chat import RecordingChat
+from tests.fakes.clock import ManualClock
+
+AGAIN = "You may have received this before: the connection broke while it was sent."
+
+
+class Desk:
+    """A delivery at work on a real database, with a recording chat and a clock set by hand."""
+
+    def __init__(self, database: Database, chat: RecordingChat, settings: DeliverySettings) -> None:
+        self.database = database
+        self.chat = chat
+        self.clock = ManualClock()
+        self.delivery = Delivery(database, {chat.name: chat}, settings, self.clock)
+
+    async def post(self, *ids: str, to: str = "rec:a", priority: int = 0) -> None:
+        """Put notifications into the outbox; the id is the title."""
+        drafts = [
+            Draft(name, to, messages.encode(Message(name)), "event", priority) for name in ids
+        ]
+        await self.database.write(outbox.add, drafts, self.clock())
+        self.delivery.wake()
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass and have delivery notice it."""
+        self.clock.advance(seconds)
+        self.delivery.wake()
+
+    async def column(self, name: str, of: str) -> object:
+        """Return a column of an outbox row by its id."""
+
+        def work(connection: Connection) -> object:
+            query = f"SELECT {name} FROM outbox WHERE id = ?"  # noqa: S608 - names from this file
+            return connection.execute(query, (of,)).fetchone()[0]
+
+        return await self.database.read(work)
+
+    async def until(self, column: str, of: str, value: object) -> None:
+        """Wait until a column of a row has a value."""
+        async with asyncio.timeout(20):
+            while await self.column(column, of) != value:  # noqa: ASYNC110 - a database tells nobody
+                await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Send while the context is entered."""
+        task = asyncio.create_task(self.delivery.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+
+Open = Callable[..., Desk]
+
+
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncIterator[Open]:
+    """Give what makes a desk; one for each test."""
+    async with Database(tmp_path / "pulsebot.db") as database:
+
+        def make(chat: RecordingChat | None = None, **settings: object) -> Desk:
+            return Desk(
+                database, chat or RecordingChat(), DeliverySettings.model_validate(settings)
+            )
+
+        yield make
+
+
+async def test_messages_to_one_destination_arrive_in_their_order(opened: Open) -> None:
+    """A message that must wait for its retry holds back the later ones, not overtakes them."""
+    desk = opened()
+    desk.chat.troubles["a"].append(Retryable("busy", after=30))
+    await desk.post("one", "two", "three")
+    async with desk.running():
+        await desk.until("error", "one", "busy")
+        assert desk.chat.said == []
+        await desk.pass_time(30)
+        await desk.until("state", "three", "sent")
+    assert desk.chat.titles() == ["one", "two", "three"]
+
+
+async def test_a_destination_in_trouble_holds_up_no_other(opened: Open) -> None:
+    """While one destination gives no answer at all, others get their messages."""
+    desk = opened()
+    desk.chat.stuck.add("a")
+    await desk.post("to-a", to="rec:a")
+    async with desk.running():
+        await desk.until("state", "to-a", "sending")
+        await desk.post("b1", "b2", to="rec:b")
+        await desk.until("state", "b2", "sent")
+        assert desk.chat.titles() == ["b1", "b2"]
+        desk.chat.stuck.clear()
+        await desk.chat.moved()
+        await desk.until("state", "to-a", "sent")
+
+
+async def test_alerts_overtake_digests(opened: Open) -> None:
+    """What is more urgent is sent first, whenever it was put in."""
+    desk = opened()
+    await desk.post("digest-1", "digest-2", priority=1)
+    await desk.post("alert", priority=0)
+    async with desk.running():
+        await desk.until("state", "digest-2", "sent")
+    assert desk.chat.titles() == ["alert", "digest-1", "digest-2"]
+
+
+async def test_too_many_requests_pauses_that_destination_alone(opened: Open) -> None:
+    """After a 429 nothing goes there, not even what is more urgent, until its time has come."""
+    desk = opened()
+    desk.chat.troubles["a"].append(Retryable("slow down", after=60, whole_destination=True))
+    await desk.post("digest", to="rec:a", priority=1)
+    async with desk.running():
+        await desk.until("error", "digest", "slow down")
+        await desk.post("alert", to="rec:a", priority=0)
+        await desk.post("elsewhere", to="rec:b")
+        await desk.until("state", "elsewhere", "sent")
+        await desk.pass_time(59)
+        await desk.post("elsewhere-too", to="rec:b")
+        await desk.until("state", "elsewhere-too", "sent")
+        assert desk.chat.titles("a") == []
+        await desk.pass_time(1)
+        await desk.until("state", "digest", "sent")
+    assert desk.chat.titles("a") == ["alert", "digest"]
+
+
+async def test_messages_to_one_destination_keep_the_platforms_pace(opened: Open) -> None:
+    """The next message to a destination waits for the chat's pace; other destinations do not."""
+    desk = opened(RecordingChat(pace_s=3600))
+    await desk.post("a1", "a2", to="rec:a")
+    async with desk.running():
+        await desk.until("state", "a1", "sent")
+        for name in ("b", "c"):
+            await desk.post(name, to=f"rec:{name}")
+            await desk.until("state", name, "sent")
+        assert await desk.column("state", "a2") == "pending"
+    assert desk.chat.titles("a") == ["a1"]
+
+
+async def test_pauses_double_up_to_a_limit(opened: Open) -> None:
+    """Each failed attempt is followed by a longer pause, with the stated spread."""
+    desk = opened()
+    desk.chat.troubles["a"].extend([Retryable("down")] * 3)
+    await desk.post("one")
+    async with desk.running():
+        for attempt, longest_s in ((1, 1), (2, 2), (3, 4)):
+            await desk.until("attempts", "one", attempt)
+            await desk.until("state", "one", "pending")
+            due_ms = await desk.column("due_ms", "one")
+            assert isinstance(due_ms, int)
+            assert longest_s * 500 <= due_ms - desk.clock() <= longest_s * 1000
+            await desk.pass_time(longest_s)
+        await desk.until("state", "one", "sent")
+    assert [pause_s(attempts, 1.0) for attempts in (10, 100)] == [LONGEST_PAUSE_S] * 2
+
+
+async def test_gives_up_after_the_longest_age_with_the_reason(opened: Open) -> None:
+    """A message that cannot be sent for `max_age` fails visibly and the admin is told why."""
+    desk = opened(max_age=timedelta(hours=1), admin="rec:admin")
+    desk.chat.troubles["a"].extend([Retryable("down", after=1)] * 2)
+    await desk.post("old")
+    async with desk.running():
+        await desk.until("error", "old", "down")
+        await desk.pass_time(3601)
+        await desk.until("state", "old", "failed")
+        await desk.until("state", "failed-old", "sent")
+    assert await desk.column("error", "old") == "gave up after 1:00:00: down"
+    (told,) = desk.chat.said
+    assert told.target == "admin"
+    assert "down" in messages.plain(told.message)
+    assert "The message was: old" in messages.plain(told.message)
+
+
+async def test_a_refused_message_fails_and_the_next_one_goes_on(opened: Open) -> None:
+    """A permanent error ends in a visible state and does not block the destination."""
+    desk = opened()
+    desk.chat.troubles["a"].append(Permanent("no such channel"))
+    await desk.post("lost", "next")
+    async with desk.running():
+        await desk.until("state", "next", "sent")
+    assert await desk.column("state", "lost") == "failed"
+    assert await desk.column("error", "lost") == "no such channel"
+    assert desk.delivery.counters.failed == {"rec:a": 1}
+
+
+async def test_an_admin_that_cannot_be_told_is_not_told_about_that(opened: Open) -> None:
+    """A failure of the admin receiver makes no further messages."""
+    desk = opened(admin="rec:admin")
+    desk.chat.troubles["a"].append(Permanent("gone"))
+    desk.chat.troubles["admin"].append(Permanent("gone as well"))
+    await desk.post("lost")
+    async with desk.running():
+        await desk.until("state", "lost", "failed")
+        await desk.until("state", "failed-lost", "failed")
+        rows = await desk.database.read(
+            lambda c: c.execute("SELECT count(*) FROM outbox").fetchone()
+        )
+    assert rows == (2,)
+
+
+async def test_follows_a_destination_that_has_moved(opened: Open) -> None:
+    """The message and its successors go to the new place that the platform told."""
+    desk = opened()
+    desk.chat.troubles["a"].append(Permanent("moved", moved_to="new"))
+    await desk.post("one", "two")
+    async with desk.running():
+        await desk.until("state", "two", "sent")
+    assert desk.chat.titles("new") == ["one", "two"]
+    assert await desk.column("ref_target", "one") == "new"
+
+
+async def test_what_only_the_markup_prevented_is_sent_as_plain_text(opened: Open) -> None:
+    """A refused markup costs the looks, never the message."""
+    desk = opened()
+    desk.chat.troubles["a"].append(Permanent("bad blocks", unformatted=True))
+    await desk.post("one")
+    async with desk.running():
+        await desk.until("state", "one", "sent")
+    assert [said.formatted for said in desk.chat.said] == [False]
+
+
+async def test_what_is_refused_even_as_plain_text_fails(opened: Open) -> None:
+    """There is no third attempt."""
+    desk = opened()
+    desk.chat.troubles["a"].extend([Permanent("bad blocks", unformatted=True)] * 2)
+    await desk.post("one")
+    async with desk.running():
+        await desk.until("state", "one", "failed")
+    assert desk.chat.attempts == ["a", "a"]
+
+
+async def test_a_message_in_doubt_is_sent_again_with_a_word_about_it(opened: Open) -> None:
+    """With `uncertain: resend` the second copy says that it may be one, under the same name."""
+    desk = opened(uncertain="resend")
+    desk.chat.troubles["a"].append(Retryable("broke", after=1, sent_unknown=True))
+    await desk.post("one")
+    async with desk.running():
+        await desk.until("state", "one", "uncertain")
+        await desk.pass_time(1)
+        await desk.until("state", "one", "sent")
+    (said,) = desk.chat.said
+    assert AGAIN in messages.plain(said.message)
+    assert said.notification == "one"
+    assert await desk.column("uncertain", "one") == 1
+
+
+async def test_a_message_in_doubt_is_dropped_where_that_is_wanted(opened: Open) -> None:
+    """With `uncertain: drop` there is never a second copy; the row says why."""
+    desk = opened(uncertain="drop")
+    desk.chat.troubles["a"].append(Retryable("broke", after=1, sent_unknown=True))
+    await desk.post("one", "two")
+    async with desk.running():
+        await desk.until("state", "one", "uncertain")
+        await desk.pass_time(1)
+        await desk.until("state", "two", "sent")
+    assert desk.chat.titles() == ["two"]
+    assert await desk.column("error", "one") == "may have arrived before a crash; not sent again"
+
+
+async def test_what_a_dead_process_was_sending_is_in_doubt(opened: Open) -> None:
+    """A row left in `sending` becomes uncertain at the start, and only that."""
+    desk = opened()
+    await desk.post("cut-off", "waiting")
+    await desk.database.write(outbox.begin, [1])
+    assert await desk.delivery.recover() == 1
+    async with desk.running():
+        await desk.until("state", "waiting", "sent")
+    first, second = desk.chat.said
+    assert AGAIN in messages.plain(first.message)
+    assert AGAIN not in messages.plain(second.message)
+
+
+async def test_a_receiver_without_a_chat_fails_by_name(opened: Open) -> None:
+    """A destination that the settings no longer have is not waited for."""
+    desk = opened()
+    await desk.post("lost", to="pager:me")
+    async with desk.running():
+        await desk.until("state", "lost", "failed")
+    assert await desk.column("error", "lost") == "no chat is configured for pager:me"
+
+
+async def test_the_same_notification_is_sent_once(opened: Open) -> None:
+    """Deciding the same again puts nothing into the outbox."""
+    desk = opened()
+    await desk.post("one")
+    async with desk.running():
+        await desk.until("state", "one", "sent")
+        await desk.post("one", "two")
+        await desk.until("state", "two", "sent")
+    assert desk.chat.titles() == ["one", "two"]
