@@ -38,6 +38,7 @@ Kind = Literal[
     "drop_before",  # the connection is reset, nothing was accepted
     "drop_after",  # the message is accepted, then the connection is reset
     "slow",  # the answer comes after `after` seconds
+    "late",  # the message is accepted at once, the answer comes after `after` seconds
 ]
 
 
@@ -167,12 +168,15 @@ class FakeSlack:
         body = await _body(request)
         self.calls[method] += 1
         fault = self._due_fault(method, body.get("channel"))
-        if fault and fault.kind not in {"drop_after", "slow"}:
+        if fault and fault.kind not in {"drop_after", "slow", "late"}:
             return await self._changed(self._fault_answer(request, fault))
         if fault and fault.kind == "slow":
             await asyncio.sleep(fault.after)
-        answer = self._answer(request, method, body, dropped=fault is not None)
-        if fault and fault.kind == "drop_after":
+        dropped = fault is not None and fault.kind == "drop_after"
+        answer = self._answer(request, method, body, dropped=dropped)
+        if fault and fault.kind == "late":
+            await asyncio.sleep(fault.after)
+        if dropped:
             _reset(request)
         return await self._changed(web.json_response(answer))
 
