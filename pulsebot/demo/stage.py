@@ -42,22 +42,23 @@ class Child:
     def look(self) -> None:
         """Start it where it does not run and its rest is over."""
         if self._process is not None and self._process.poll() is not None:
-            self._kill(signal.SIGKILL)  # what it may have left behind in its group
             self._process = None
             self._again_at = time.monotonic() + REST_S
         if self._process is None and time.monotonic() >= self._again_at:
             self._start()
 
     def end(self) -> None:
-        """Ask it to end."""
-        self._kill(signal.SIGTERM)
+        """Ask it, and what it may have started, to end."""
+        self._signal(signal.SIGTERM)
 
     def wait(self, until: float) -> None:
         """Wait for its end until that (monotonic) time, then kill its group."""
-        if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(max(until - time.monotonic(), 0))
-            self._kill(signal.SIGKILL)
+        if self._process is None:
+            return
+        try:
+            self._process.wait(max(until - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
             self._process.wait()
 
     def _start(self) -> None:
@@ -73,9 +74,10 @@ class Child:
                 preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509 - the stage has one thread
             )
 
-    def _kill(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+    def _signal(self, number: signal.Signals) -> None:
+        # Only while it is not waited for: after that its number may be somebody else's.
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
 
