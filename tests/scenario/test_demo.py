@@ -1,8 +1,10 @@
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -85,6 +87,20 @@ async def test_the_script_shows_every_alert_and_the_exact_count(tmp_path: Path) 
         assert "> /triggers checkout today\ncheckout: " in text
         assert text.endswith("checkout's triggers were counted exactly.\n")
         assert _left(tmp_path) == []
+
+
+async def test_the_script_fails_when_the_count_is_not_what_checkout_sent(tmp_path: Path) -> None:
+    """One trigger more in checkout's own record than the bot can have: exit code 1, and why."""
+    folder = tmp_path / "mine"
+    async with _demo(tmp_path, "--script", "--folder", str(folder)) as process:
+        await _playing(folder)
+        with (folder / "checkout-sent.txt").open("a", encoding="ascii") as sent:
+            sent.write(f"{time.time()} order\n")
+        async with asyncio.timeout(2 * SLOW_S):
+            _, errors = await process.communicate()
+    assert process.returncode == 1
+    [said] = re.findall(r"MISSING: .*the bot says (\d+), checkout sent (\d+)", errors.decode())
+    assert int(said[1]) == int(said[0]) + 1
 
 
 async def test_a_newcomer_sees_a_crash_asks_and_leaves(
