@@ -64,7 +64,7 @@ class Timespan:
         first = _reading(start, year=years or (same_day and not self.running))
         last = f"{end:%H:%M}" if same_day else _reading(end, year=years or not self.running)
         offsets = " then ".join(dict.fromkeys((_offset(start), _offset(end))))
-        place = "UTC" if self.zone.key == "UTC" else f"{self.zone.key}, {offsets}"
+        place = "UTC" if self.zone.key in {"UTC", "Etc/UTC"} else f"{self.zone.key}, {offsets}"
         return f"{first} – {'now ' if self.running else ''}{last} ({place})"
 
 
