@@ -6,6 +6,7 @@ what it decided can still be sent. One task group holds everything that runs.
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,6 +28,7 @@ from pulsebot.scheduler import Scheduler
 from pulsebot.settings import Settings
 from pulsebot.store import services
 from pulsebot.store.database import Database, connect
+from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
 from pulsebot.timespan import zone_of
 from pulsebot.web.server import Probes, serving
@@ -50,6 +52,7 @@ class App:
     database: Database
     chats: Sequence[Chat]
     delivery: Delivery
+    reader: Reader
     pipeline: Pipeline
     scheduler: Scheduler
     stop: asyncio.Event
@@ -58,7 +61,10 @@ class App:
 
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
-    """Enter every part; nothing consumes or sends until `run` or `run_once`."""
+    """Make every part and enter all but the stream; nothing runs until `run` or `run_once`.
+
+    The web server answers from here on, so that probes work while the stream is out of reach.
+    """
     stop = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings.database))
@@ -79,7 +85,7 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
         for chat in chats:
             await stack.enter_async_context(chat)
         delivery = Delivery(database, {c.name: c for c in chats}, settings.delivery, now_ms)
-        reader = await stack.enter_async_context(open_reader(settings.stream))
+        reader = open_reader(settings.stream)
         intake = Intake(Decider(ruleset, zone_of(settings.timezone)), settings.clock)
         pipeline = Pipeline(database, reader, intake, now_ms=now_ms, committed=delivery.wake)
         parts.append(pipeline)
@@ -90,7 +96,7 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
             now_ms=now_ms,
             committed=delivery.wake,
         )
-        app = App(settings, database, chats, delivery, pipeline, scheduler, stop)
+        app = App(settings, database, chats, delivery, reader, pipeline, scheduler, stop)
         if settings.web is not None:
             probes = Probes(
                 database, pipeline, delivery, chats, settings=settings.web, now_ms=now_ms
@@ -106,24 +112,33 @@ async def run(app: App) -> None:
     _stop_on_signals(app.stop)
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(app.delivery.run(), name="delivery")
-        await group.create_task(app.pipeline.start(), name="pipeline-start")
-        consuming = group.create_task(app.pipeline.run(), name="pipeline")
+        consuming = group.create_task(_consume(app), name="pipeline")
         async with app.scheduler:
             await app.stop.wait()
         log.info("stopping")
         await _end(consuming)
-        await asyncio.sleep(0)
-        await _end(sending, after_s=0)
+        await _end(sending)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(app.delivery.drain(), DRAIN_S)
 
 
 async def run_once(app: App) -> None:
     """Consume to the present end of the log, make what digests are due, send what is due."""
-    await app.pipeline.start()
-    await app.pipeline.run_to_end()
+    async with app.reader:
+        await app.pipeline.start()
+        await app.pipeline.run_to_end()
     await app.scheduler.digests()
     await app.delivery.drain()
+
+
+async def _consume(app: App) -> None:
+    """Open the stream, however long that takes, and consume it."""
+    async with app.reader:
+        await app.pipeline.start()
+        # What was loaded stays: the collector need not look at it with every batch.
+        gc.collect()
+        gc.freeze()
+        await app.pipeline.run()
 
 
 def _completing(path: Path, stack: contextlib.AsyncExitStack) -> Callable[[], list[str]]:
@@ -139,8 +154,7 @@ async def _begin(app: App) -> None:
         log.warning("the last run ended while sending", uncertain=uncertain)
 
 
-async def _end(task: asyncio.Task[None], after_s: float = 0) -> None:
-    await asyncio.sleep(after_s)
+async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

@@ -53,7 +53,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-class TriggerData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TriggerData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A service was triggered `count` times (a producer may pre-aggregate)."""
 
     name: str | None = None
@@ -62,7 +62,7 @@ class TriggerData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: Tags = {}
 
 
-class CrashData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CrashData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A process ended badly, or an error escaped to the top of it."""
 
     error: Name
@@ -74,7 +74,7 @@ class CrashData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: Tags = {}
 
 
-class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """How an instance is doing: `cpu` in per cent of one core, `rss` in bytes."""
 
     state: State
@@ -85,7 +85,7 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: Tags = {}
 
 
-class MessageData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class MessageData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Something that the app wants to tell people."""
 
     text: str
@@ -95,7 +95,7 @@ class MessageData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: Tags = {}
 
 
-class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
     """The CloudEvents attributes that every kind shares (see DESIGN: events on the wire)."""
 
     kind: ClassVar[Kind]
@@ -114,28 +114,28 @@ class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field
         return (self.time - EPOCH) // MILLISECOND
 
 
-class Trigger(_Envelope, frozen=True, kw_only=True, tag="pulse.trigger"):
+class Trigger(_Envelope, frozen=True, kw_only=True, tag="pulse.trigger", gc=False):
     """The service was triggered."""
 
     kind: ClassVar[Kind] = Kind.TRIGGER
     data: TriggerData
 
 
-class Crash(_Envelope, frozen=True, kw_only=True, tag="pulse.crash"):
+class Crash(_Envelope, frozen=True, kw_only=True, tag="pulse.crash", gc=False):
     """The service crashed."""
 
     kind: ClassVar[Kind] = Kind.CRASH
     data: CrashData
 
 
-class Status(_Envelope, frozen=True, kw_only=True, tag="pulse.status"):
+class Status(_Envelope, frozen=True, kw_only=True, tag="pulse.status", gc=False):
     """The running status of an instance, sent on change and as a heartbeat."""
 
     kind: ClassVar[Kind] = Kind.STATUS
     data: StatusData
 
 
-class AppMessage(_Envelope, frozen=True, kw_only=True, tag="pulse.message"):
+class AppMessage(_Envelope, frozen=True, kw_only=True, tag="pulse.message", gc=False):
     """The app has something to say."""
 
     kind: ClassVar[Kind] = Kind.MESSAGE

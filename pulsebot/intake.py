@@ -23,9 +23,6 @@ from pulsebot.store.services import Heard
 from pulsebot.stream.base import Gap, Partition, Record
 from pulsebot.views.tally import Tally
 
-HEARD_EVERY_MS = 10_000
-"""How stale a service's last-heard time may be in the store; spares a write per event."""
-
 
 @dataclass(slots=True)
 class Totals:
@@ -67,8 +64,8 @@ class Intake:
         If it raises, the caller must roll back and call `load`.
         """
         batch = self._sifter.sift(connection, records, now_ms)
-        write_views(connection, batch.arrivals)
-        services.save(connection, self._news(batch))
+        tally = write_views(connection, batch.arrivals)
+        services.save(connection, self._news(batch, tally))
         self.decider.decide(connection, batch.arrivals, now_ms)
         deadletters.add(connection, batch.letters)
         deadletters.mark_retried(connection, batch.retried, now_ms)
@@ -84,17 +81,16 @@ class Intake:
         positions.save(connection, position)
         self.totals.dead_letters += 1
 
-    def _news(self, batch: Batch) -> Mapping[str, Heard]:
+    def _news(self, batch: Batch, tally: Tally) -> Mapping[str, Heard]:
+        """Return which services are worth a write: heard of in a new minute, or absurd."""
         news: dict[str, Heard] = {}
-        for event, time_ms, _ in batch.arrivals:
-            name = event.service
-            if time_ms < self._heard.get(name, 0):
-                continue
-            self._heard[name] = time_ms + HEARD_EVERY_MS
-            news[name] = Heard(time_ms, time_ms)
+        for name, start_ms in sorted(tally.heard()):
+            if start_ms > self._heard.get(name, -1):
+                self._heard[name] = start_ms
+                news.setdefault(name, Heard(start_ms, start_ms)).last_ms = start_ms
         for name, clamped in batch.clamped.items():
-            last_ms = self._heard.get(name, 0) - HEARD_EVERY_MS
-            news.setdefault(name, Heard(last_ms, last_ms)).clamped = clamped
+            if last_ms := self._heard.get(name):  # else it was a repetition
+                news.setdefault(name, Heard(last_ms, last_ms)).clamped = clamped
         return news
 
     def _account(self, batch: Batch, records: int) -> None:
@@ -107,8 +103,8 @@ class Intake:
         totals.clamped += sum(batch.clamped.values())
 
 
-def write_views(connection: Connection, arrivals: Iterable[Arrival]) -> None:
-    """Add new events to the built-in views."""
+def write_views(connection: Connection, arrivals: Iterable[Arrival]) -> Tally:
+    """Add new events to the built-in views; return what was counted."""
     tally = Tally()
     said: list[tuple[AppMessage, int]] = []
     for event, time_ms, _ in arrivals:
@@ -124,9 +120,11 @@ def write_views(connection: Connection, arrivals: Iterable[Arrival]) -> None:
             said.append((event, time_ms))
     counts.add(connection, tally.counts)
     messages.add(connection, said)
+    return tally
 
 
 def _add_status(connection: Connection, tally: Tally, event: Status, time_ms: int) -> None:
+    tally.hear(event.service, time_ms)
     change = statuses.apply(connection, event, time_ms)
     if change is None or change.previous is None:
         return

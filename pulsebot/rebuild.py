@@ -119,7 +119,7 @@ async def _apply(
             views.clear(copy, done.start_ms)
             async for records in _batches(reader, left):
                 batch = sifter.sift(scratch, records, told.now_ms)
-                wanted = [a for a in batch.arrivals if a.time_ms >= done.start_ms]
+                wanted = [a for a in batch.arrivals if a[1] >= done.start_ms]
                 write_views(copy, wanted)
                 done.records += len(records)
                 done.events += len(wanted)

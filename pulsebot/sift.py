@@ -7,7 +7,6 @@ replaced by the log's. This module must not know what is done with the events.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple
 
 from pulsebot.errors import InvalidEvent
 from pulsebot.event import Event, decode
@@ -17,13 +16,8 @@ from pulsebot.store.database import Connection
 from pulsebot.store.deadletters import DeadLetter
 from pulsebot.stream.base import Partition, Record
 
-
-class Arrival(NamedTuple):
-    """A new event, the event time that it counts for, and the log time of its record (ms)."""
-
-    event: Event
-    time_ms: int
-    log_ms: int
+Arrival = tuple[Event, int, int]
+"""A new event, the event time that it counts for, and the log time of its record (ms)."""
 
 
 @dataclass(slots=True)
@@ -55,36 +49,47 @@ class Sifter:
         """Sift a batch and mark its events, in the caller's transaction."""
         batch = Batch()
         unmarked: list[tuple[int, bytes]] = []
+        arrivals, mark = batch.arrivals, self._marks.add
         for record in records:
-            partition = Partition(record.topic, record.partition)
-            batch.positions[partition] = record.offset + 1
-            batch.log_ms[partition] = record.timestamp
-            if record.headers and (letter := deadletters.retried(record.headers)) is not None:
+            headers = record.headers
+            if headers and (letter := deadletters.retried(headers)) is not None:
                 batch.retried.append(letter)
             try:
-                event = decode(record.value, record.headers)
+                event = decode(record.value, headers)
             except InvalidEvent as error:
                 batch.letters.append(letter_of(record, str(error), now_ms))
                 continue
             if event.producer is None or event.sequence is None:
-                unmarked.append((len(batch.arrivals), marks.identity(event.service, event.id)))
-            elif not self._marks.add(event.producer, event.sequence):
+                unmarked.append((len(arrivals), marks.identity(event.service, event.id)))
+            elif not mark(event.producer, event.sequence):
                 batch.duplicates += 1
                 continue
-            batch.arrivals.append(self._arrive(event, record.timestamp, now_ms, batch))
+            log_ms, time_ms = record.timestamp, event.time_ms
+            if not log_ms - self._past_ms <= time_ms <= log_ms + self._future_ms:
+                log_ms, time_ms = _clamp(event, record, now_ms, batch)
+            arrivals.append((event, time_ms, log_ms))
         if unmarked:
             _drop_known(connection, batch, unmarked, now_ms)
         self._marks.save(connection, now_ms)
+        _reach(batch, records)
         return batch
 
-    def _arrive(self, event: Event, log_ms: int, now_ms: int, batch: Batch) -> Arrival:
-        if log_ms <= 0:  # written by a client so old that it sets no timestamp
-            log_ms = now_ms
-        time_ms = event.time_ms
-        if log_ms - self._past_ms <= time_ms <= log_ms + self._future_ms:
-            return Arrival(event, time_ms, log_ms)
-        batch.clamped[event.service] = batch.clamped.get(event.service, 0) + 1
-        return Arrival(event, log_ms, log_ms)
+
+def _reach(batch: Batch, records: Sequence[Record]) -> None:
+    """Note how far the batch reads each partition: its records are in order there."""
+    newest = {(record.topic, record.partition): record for record in records}
+    for (topic, number), record in newest.items():
+        partition = Partition(topic, number)
+        batch.positions[partition] = record.offset + 1
+        batch.log_ms[partition] = record.timestamp
+
+
+def _clamp(event: Event, record: Record, now_ms: int, batch: Batch) -> tuple[int, int]:
+    """Return log time and effective time of an event whose own time is absurd."""
+    if record.timestamp <= 0:  # written by a client so old that it sets no timestamp
+        return now_ms, event.time_ms
+    batch.clamped[event.service] = batch.clamped.get(event.service, 0) + 1
+    return record.timestamp, record.timestamp
 
 
 def _drop_known(
@@ -98,7 +103,7 @@ def _drop_known(
             repeated.add(index)
         seen.add(identity)
     marks.add(connection, (identity for _, identity in unmarked), now_ms)
-    batch.arrivals = [a for i, a in enumerate(batch.arrivals) if i not in repeated]
+    batch.arrivals[:] = [a for i, a in enumerate(batch.arrivals) if i not in repeated]
     batch.duplicates += len(repeated)
 
 

@@ -12,7 +12,6 @@ from pulsebot.settings import Retention
 from pulsebot.store import counts, outbox
 from pulsebot.store.database import Connection, Database
 from pulsebot.store.outbox import Row
-from pulsebot.views.tally import Bucket
 from tests.fakes.world import world
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -82,7 +81,7 @@ async def test_upkeep_rolls_up_and_forgets(tmp_path: Path) -> None:
     def put(connection: Connection) -> None:
         for days in (1, 20, 500):
             start = (ms(now) - days * day_ms) // 60_000 * 60_000
-            counts.add(connection, {Bucket("trigger", "a", start): days})
+            counts.add(connection, {("trigger", "a", start): days})
 
     def widths(connection: Connection) -> tuple[list[int], list[int]]:
         minutes = connection.execute("SELECT count FROM count_1m").fetchall()

@@ -1,4 +1,4 @@
-"""Which services there are, when each was first and last heard of, and whose clocks lie."""
+"""Which services there are, the minutes each was first and last heard of, and absurd clocks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pulsebot.store.database import Connection
 
 @dataclass(slots=True)
 class Heard:
-    """What one batch says of a service: its event times, and how many had to be clamped."""
+    """What one batch says of a service: minutes of event time, and how many were clamped."""
 
     first_ms: int
     last_ms: int

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from pulsebot.store import counts
 from pulsebot.store.database import Connection, migrate
-from pulsebot.views.tally import Bucket
 from pulsebot.window import MINUTE_MS, QUARTER_MS
 
 HOUR = 60
@@ -14,8 +13,8 @@ HOUR = 60
 
 def test_counts_add_up(connection: Connection) -> None:
     """Adding to a bucket twice sums; neighbours and other services are not touched."""
-    counts.add(connection, {Bucket("trigger", "a", 0): 2, Bucket("trigger", "b", 0): 5})
-    counts.add(connection, {Bucket("trigger", "a", 0): 3, Bucket("trigger", "a", MINUTE_MS): 1})
+    counts.add(connection, {("trigger", "a", 0): 2, ("trigger", "b", 0): 5})
+    counts.add(connection, {("trigger", "a", 0): 3, ("trigger", "a", MINUTE_MS): 1})
     assert counts.total(connection, "trigger", "a", 0, MINUTE_MS) == 5
     assert counts.by_service(connection, "trigger", 0, 2 * MINUTE_MS) == {"a": 6, "b": 5}
     assert counts.series(connection, "trigger", "a", 0, HOUR * MINUTE_MS) == [
@@ -35,7 +34,7 @@ def test_rolling_up_keeps_every_quarter_hour(
     """Whatever is rolled up, in whatever steps, the sum of each quarter of an hour stays."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     migrate(connection, Path(":memory:"))
-    counts.add(connection, {Bucket("crash", "a", m * MINUTE_MS): n for m, n in minutes.items()})
+    counts.add(connection, {("crash", "a", m * MINUTE_MS): n for m, n in minutes.items()})
     while counts.roll_up(connection, "crash", before_quarter * QUARTER_MS, step):
         pass
     for quarter in range(17):
@@ -49,9 +48,9 @@ def test_rolling_up_keeps_every_quarter_hour(
 
 def test_late_count_after_roll_up_is_not_lost(connection: Connection) -> None:
     """An event for a minute that was rolled up already counts as well."""
-    counts.add(connection, {Bucket("trigger", "a", 0): 1})
+    counts.add(connection, {("trigger", "a", 0): 1})
     counts.roll_up(connection, "trigger", QUARTER_MS, 100)
-    counts.add(connection, {Bucket("trigger", "a", 0): 1})
+    counts.add(connection, {("trigger", "a", 0): 1})
     assert counts.total(connection, "trigger", "a", 0, QUARTER_MS) == 2
     counts.roll_up(connection, "trigger", QUARTER_MS, 100)
     assert counts.total(connection, "trigger", "a", 0, QUARTER_MS) == 2
