@@ -18,7 +18,7 @@ from pulsebot.digest import due_date, render
 from pulsebot.message import Message
 from pulsebot.routing.digest import Digest
 from pulsebot.settings import Retention
-from pulsebot.store import digests, outbox, upkeep
+from pulsebot.store import digests, outbox, services, upkeep
 from pulsebot.store.database import Connection, Database
 from pulsebot.store.outbox import Draft
 from pulsebot.timespan import zone_of
@@ -70,7 +70,7 @@ class Scheduler:
         for name, rule in self._digest_rules().items():
             zone = zone_of(rule.tz)
             on = due_date(now, rule.at, zone, rule.days)
-            if on is None or await self._database.read(digests.claimed, name, on.isoformat()):
+            if on is None or await self._database.read(_settled, name, on.isoformat()):
                 continue
             if await self._database.write(_put, name, rule, on, now_ms):
                 log.info("digest made", digest=name, date=on.isoformat())
@@ -86,6 +86,11 @@ def preview(connection: Connection, name: str, rule: Digest, on: date, now_ms: i
     """Return what a digest says on a local date: it tells about the day before."""
     of = daybook.day(connection, on - timedelta(days=1), zone_of(rule.tz), now_ms)
     return render(name, of, rule.include)
+
+
+def _settled(connection: Connection, name: str, local_date: str) -> bool:
+    """Tell whether nothing is to be made: it was, or nothing was ever heard to tell about."""
+    return digests.claimed(connection, name, local_date) or not services.names(connection)
 
 
 def _put(connection: Connection, name: str, rule: Digest, on: date, now_ms: int) -> bool:

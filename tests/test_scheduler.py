@@ -42,6 +42,8 @@ def heads(connection: Connection) -> list[Row]:
 async def test_a_digest_is_made_once_per_local_date(tmp_path: Path) -> None:
     """Asking again, later or in another process, makes no second one; the next date does."""
     path = tmp_path / "a.db"
+    with world(path) as past:
+        past.tell(events.trigger("svc-a", datetime(2026, 11, 22, tzinfo=BERLIN)))
     async with Database(path) as database:
         await scheduler(database, "2026-11-23T08:59:00+01:00").digests()
         assert await database.read(heads) == []
@@ -53,6 +55,13 @@ async def test_a_digest_is_made_once_per_local_date(tmp_path: Path) -> None:
         assert (await database.read(outbox.depth))["console"][0] == 1
         await scheduler(database, "2026-11-24T09:00:00+01:00").digests()
         assert (await database.read(outbox.depth))["console"][0] == 2
+
+
+async def test_a_bot_that_heard_nothing_yet_makes_no_digest(tmp_path: Path) -> None:
+    """A new installation does not begin with an empty digest."""
+    async with Database(tmp_path / "a.db") as database:
+        await scheduler(database, "2026-11-23T12:00:00+01:00").digests()
+        assert await database.read(heads) == []
 
 
 async def test_a_digest_tells_of_the_civil_day_before(tmp_path: Path) -> None:

@@ -1,17 +1,13 @@
 """The one table of chats: which there are, and how each is made from the settings.
 
-A new chat is its own file or folder and one line here. Nothing is connected here: a chat
-connects when it is entered.
+A new chat is its own file or folder and one line here. A platform's library is imported only
+where the settings name it. Nothing is connected here: a chat connects when it is entered.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pulsebot.chat.base import Chat, Handler
-from pulsebot.chat.console import ConsoleChat
-from pulsebot.chat.slack.chat import SlackChat
-from pulsebot.chat.telegram.chat import TelegramChat
-from pulsebot.chat.webhook import WebhookChat
 from pulsebot.settings import Settings
 
 
@@ -33,22 +29,31 @@ class Surroundings:
 def _slack(settings: Settings, around: Surroundings) -> Chat | None:
     if not settings.slack:
         return None
+    from pulsebot.chat.slack.chat import SlackChat  # noqa: PLC0415 - only where it is used
+
     return SlackChat(settings.slack, around.handler, tuple(around.commands))
 
 
 def _telegram(settings: Settings, around: Surroundings) -> Chat | None:
     if not settings.telegram:
         return None
+    from pulsebot.chat.telegram.chat import TelegramChat  # noqa: PLC0415 - only where it is used
+
     return TelegramChat(settings.telegram, around.handler, around.commands)
 
 
 def _webhook(settings: Settings, _: Surroundings) -> Chat | None:
-    return WebhookChat(settings.webhooks) if settings.webhooks else None
+    if not settings.webhooks:
+        return None
+    from pulsebot.chat.webhook import WebhookChat  # noqa: PLC0415 - only where it is used
+
+    return WebhookChat(settings.webhooks)
 
 
 def _console(settings: Settings, around: Surroundings) -> Chat | None:
     if not settings.console:
         return None
+    from pulsebot.chat.console import ConsoleChat  # noqa: PLC0415 - only where it is used
 
     def words(typed: Sequence[str]) -> Iterable[str]:
         return around.commands if len(typed) == 1 else around.services()
