@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import typer
 
+from pulsebot import logs
 from pulsebot.demo.command import demo
 from pulsebot.errors import PulsebotError
+from pulsebot.settings import Logs
 from pulsebot.terminal.ask import ask, digest
 from pulsebot.terminal.check import check
 from pulsebot.terminal.dlq import dlq
@@ -50,6 +52,7 @@ app.add_typer(slack, name="slack")
 
 def main() -> None:
     """Run one command; an error of ours is told in words, without a traceback."""
+    logs.configure(Logs(level="warning"))  # `run` and `demo` speak up by their own settings
     try:
         app(prog_name="pulsebot")
     except PulsebotError as error:
