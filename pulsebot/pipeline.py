@@ -53,6 +53,8 @@ class Pipeline:
         self.intake = intake
         self.positions: dict[Partition, int] = {}
         self.ends: Mapping[Partition, int] = {}
+        self.answered = False
+        """Whether the stream has told its ends once; an empty one has none."""
         self.failure: str | None = None
         self._database = database
         self._reader = reader
@@ -144,6 +146,7 @@ class Pipeline:
     async def _tick(self) -> None:
         self._ticked_ms = self._now_ms()
         self.ends = await self._reader.ends()
+        self.answered = True
         watermark_ms = self._watermark_ms()
         if watermark_ms is None:
             return

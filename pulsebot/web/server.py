@@ -71,7 +71,7 @@ class Probes:
     def reasons(self) -> list[str]:
         """Return why the bot cannot do its job, if so."""
         reasons = [self._pipeline.failure] if self._pipeline.failure else []
-        if not self._pipeline.ends:
+        if not self._pipeline.answered:
             reasons.append("the stream was not read yet")
         if self._pipeline.lag() > self._settings.ready_lag:
             reasons.append(f"{self._pipeline.lag()} records behind")
