@@ -35,8 +35,11 @@ from pulsebot.web.server import Probes, serving
 
 log = structlog.get_logger(__name__)
 
-DRAIN_S = 5.0
+DRAIN_S = 4.0
 """Time that the outbox gets after intake has stopped; the rest is sent after the next start."""
+
+LAST_SEND_S = 3.0
+"""Time that sends under way get after that; one that is cut off is uncertain afterwards."""
 
 
 def now_ms() -> int:
@@ -117,9 +120,11 @@ async def run(app: App) -> None:
             await app.stop.wait()
         log.info("stopping")
         await _end(consuming)
-        await _end(sending)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(app.delivery.drain(), DRAIN_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(app.delivery.idle(), DRAIN_S)
+        app.delivery.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(sending, LAST_SEND_S)
 
 
 async def run_once(app: App) -> None:
@@ -128,7 +133,10 @@ async def run_once(app: App) -> None:
         await app.pipeline.start()
         await app.pipeline.run_to_end()
     await app.scheduler.digests()
-    await app.delivery.drain()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(app.delivery.run(), name="delivery")
+        await app.delivery.idle()
+        app.delivery.stop()
 
 
 async def _consume(app: App) -> None:

@@ -8,9 +8,11 @@ This module must not know any platform; chats raise Retryable or Permanent and i
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Concatenate, ParamSpec
 
 import msgspec
 import structlog
@@ -24,12 +26,17 @@ from pulsebot.store import outbox
 from pulsebot.store.database import Connection, Database
 from pulsebot.store.outbox import Draft, Row
 
+P = ParamSpec("P")
+
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 300.0
 SEND_LIMIT_S = 60.0
 POLL_S = 1.0
+IDLE_POLL_S = 0.02
+RETRY_S = 2.0
+"""Pause before a mark that the database could not take is written again."""
 
 
 @dataclass(slots=True)
@@ -69,6 +76,7 @@ class Delivery:
         self._settings = settings
         self._now_ms = now_ms
         self._wake = asyncio.Event()
+        self._stopping = False
         self._busy: set[str] = set()
         self._moved: dict[str, str] = {}
         self._closed_until_ms: dict[str, int] = {}
@@ -83,9 +91,12 @@ class Delivery:
         return await self._database.write(outbox.recover)
 
     async def run(self) -> None:
-        """Send for ever. Cancelling gives up the sends under way; they count as uncertain."""
+        """Send until `stop`, and finish what is under way then.
+
+        Cancelling gives up the sends under way; after the next start they are uncertain.
+        """
         async with asyncio.TaskGroup() as workers:
-            while True:
+            while not self._stopping:
                 self._wake.clear()
                 for row in await self._due():
                     self._busy.add(row.receiver)
@@ -95,10 +106,15 @@ class Delivery:
                 except TimeoutError:
                     continue
 
-    async def drain(self) -> None:
-        """Send what is due now, once; what must be retried later stays."""
-        while rows := await self._due():
-            await asyncio.gather(*(self._deliver(row) for row in rows))
+    async def idle(self) -> None:
+        """Return when nothing is under way or due; what must be sent later does not count."""
+        while self._busy or await self._due():  # noqa: ASYNC110 - time makes rows due as well
+            await asyncio.sleep(IDLE_POLL_S)
+
+    def stop(self) -> None:
+        """Let `run` end; begin nothing more."""
+        self._stopping = True
+        self._wake.set()
 
     async def _due(self) -> list[Row]:
         now_ms = self._now_ms()
@@ -127,7 +143,7 @@ class Delivery:
         if chat is None:
             await self._give_up(row, f"no chat is configured for {row.receiver}")
             return
-        await self._database.write(outbox.begin, [row.seq])
+        await self._note(outbox.begin, [row.seq])
         try:
             sending = chat.send(target, _content(row), formatted=row.formatted, notification=row.id)
             reference = await asyncio.wait_for(sending, SEND_LIMIT_S)
@@ -149,9 +165,7 @@ class Delivery:
         return chat.pace_s if chat else 0.0
 
     async def _sent(self, row: Row, reference: Reference) -> None:
-        await self._database.write(
-            outbox.sent, row.seq, self._now_ms(), (reference.target, reference.id)
-        )
+        await self._note(outbox.sent, row.seq, self._now_ms(), (reference.target, reference.id))
         Counters.bump(self.counters.sent, row.receiver)
         self.paused.pop(row.receiver, None)
 
@@ -167,7 +181,7 @@ class Delivery:
         if error.whole_destination:
             self._closed_until_ms[row.receiver] = due_ms
         again = outbox.retry_uncertain if error.sent_unknown else outbox.retry
-        await self._database.write(again, row.seq, due_ms, error.reason)
+        await self._note(again, row.seq, due_ms, error.reason)
         Counters.bump(self.counters.retried, row.receiver)
         self.paused[row.receiver] = error.reason
         log.warning("will send again", receiver=row.receiver, after_s=after_s, why=error.reason)
@@ -175,9 +189,9 @@ class Delivery:
     async def _refused(self, row: Row, error: Permanent) -> None:
         if error.moved_to:
             self._moved[row.receiver] = f"{row.receiver.partition(':')[0]}:{error.moved_to}"
-            await self._database.write(outbox.retry, row.seq, self._now_ms(), error.reason)
+            await self._note(outbox.retry, row.seq, self._now_ms(), error.reason)
         elif error.unformatted and row.formatted:
-            await self._database.write(outbox.retry_plain, row.seq, error.reason)
+            await self._note(outbox.retry_plain, row.seq, error.reason)
         else:
             await self._give_up(row, error.reason)
 
@@ -189,9 +203,23 @@ class Delivery:
             outbox.give_up(connection, row.seq, reason)
             outbox.add(connection, notice, self._now_ms())
 
-        await self._database.write(work)
+        await self._note(work)
         Counters.bump(self.counters.failed, row.receiver)
         self.paused[row.receiver] = reason
+
+    async def _note(
+        self, work: Callable[Concatenate[Connection, P], None], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Write a mark, however long the database has no room for it.
+
+        What was sent must never look unsent to this process: it would be sent again.
+        """
+        while True:
+            try:
+                return await self._database.write(work, *args, **kwargs)
+            except sqlite3.OperationalError as error:
+                log.error("cannot note a message's state", error=str(error), pause_s=RETRY_S)  # noqa: TRY400 - the cause is outside the program
+                await asyncio.sleep(RETRY_S)
 
     def _notice(self, row: Row, reason: str) -> list[Draft]:
         """Tell the admin receiver, unless it is the one that failed."""

@@ -1,6 +1,7 @@
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -295,6 +296,54 @@ async def test_a_receiver_without_a_chat_fails_by_name(opened: Open) -> None:
     async with desk.running():
         await desk.until("state", "lost", "failed")
     assert await desk.column("error", "lost") == "no chat is configured for pager:me"
+
+
+async def test_stopping_finishes_what_is_under_way_and_begins_nothing(opened: Open) -> None:
+    """A stop between the platform's accept and our mark leaves nothing in doubt."""
+    desk = opened()
+    desk.chat.stuck.add("a")
+    await desk.post("under way", "next")
+    sending = asyncio.create_task(desk.delivery.run())
+    await desk.until("state", "under way", "sending")
+    desk.delivery.stop()
+    desk.chat.stuck.clear()
+    await desk.chat.moved()
+    await asyncio.wait_for(sending, 20)
+    assert await desk.column("state", "under way") == "sent"
+    assert await desk.column("state", "next") == "pending"
+
+
+async def test_is_idle_when_only_what_must_wait_is_left(opened: Open) -> None:
+    """Idle means: all that could go now has gone; a retry in an hour does not count."""
+    desk = opened()
+    desk.chat.troubles["a"].append(Retryable("busy", after=3600))
+    await desk.post("later", to="rec:a")
+    await desk.post("b1", "b2", to="rec:b")
+    async with desk.running():
+        await asyncio.wait_for(desk.delivery.idle(), 20)
+        assert desk.chat.titles() == ["b1", "b2"]
+
+
+async def test_a_mark_that_found_no_room_is_written_later(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database cannot be written nothing is sent twice, and nothing ends."""
+    monkeypatch.setattr("pulsebot.delivery.RETRY_S", 0.01)
+    desk = opened()
+    desk.chat.stuck.add("a")
+    await desk.post("one", to="rec:a")
+    await desk.database.write(lambda c: c.execute("PRAGMA busy_timeout = 0").fetchall())
+    async with desk.running():
+        await desk.until("state", "one", "sending")
+        with closing(sqlite3.connect(desk.database.path, isolation_level=None)) as intruder:
+            intruder.execute("BEGIN IMMEDIATE")
+            desk.chat.stuck.clear()
+            await desk.chat.moved()
+            await desk.chat.until(lambda: desk.chat.titles() == ["one"])
+            desk.delivery.wake()
+            await desk.until("state", "one", "sending")
+        await desk.until("state", "one", "sent")
+    assert desk.chat.titles() == ["one"]
 
 
 async def test_the_same_notification_is_sent_once(opened: Open) -> None:

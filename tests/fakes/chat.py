@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -62,6 +62,11 @@ class RecordingChat:
         """Tell whoever waits that something has changed."""
         async with self._changed:
             self._changed.notify_all()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something that this chat sees has come true."""
+        async with asyncio.timeout(20), self._changed:
+            await self._changed.wait_for(condition)
 
     def health(self) -> str | None:
         """Return None: nothing is ever wrong."""
