@@ -12,19 +12,23 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import uuid
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from pulsebot.settings import Settings, load
 from pulsebot.stream.open import open_reader
 from tests.fakes.slack import FakeSlack
+from tests.kafka.broker import KafkaCluster
 from tests.kafka.ports import free_ports
+from tests.kafka.provision import External
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 """Nothing here takes that long; it only bounds a test that fails."""
 
 
@@ -59,6 +63,8 @@ class Rig:
             "web": {"port": self.port},
         } | more
         self.config.write_text(json.dumps(settings))  # JSON is YAML
+        crawler = {"stream": settings["stream"], "spool": {"path": str(self.folder / "spool")}}
+        (self.folder / "crawler.yaml").write_text(json.dumps(crawler))
 
     @property
     def settings(self) -> Settings:
@@ -92,11 +98,11 @@ class Rig:
         self.process.kill()
         await self.process.wait()
 
-    async def terminate(self) -> int:
+    async def terminate(self, within_s: float = PATIENCE_S) -> int:
         """End the bot by SIGTERM; return its exit code."""
         assert self.process
         self.process.terminate()
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(within_s):
             return await self.process.wait()
 
     async def once(self) -> None:
@@ -104,9 +110,22 @@ class Rig:
         code, _, error = await self.cli("run", "--once")
         assert code == 0, error
 
+    async def create_topics(self) -> None:
+        """Create the topics that the settings name."""
+        code, _, error = await self.cli("topics", "create")
+        assert code == 0, error
+
     async def cli(self, *words: str, stdin: bytes = b"") -> tuple[int, str, str]:
         """Run a command of `pulsebot` to its end; return exit code, output and errors."""
         return await run(self._command(*words), stdin)
+
+    async def send(self, *events: dict[str, Any]) -> None:
+        """Send events as a script would, by `crawler send -`."""
+        config = str(self.folder / "crawler.yaml")
+        command = [sys.executable, "-m", "crawler", "send", "-", "--config", config]
+        lines = "".join(json.dumps(one) + "\n" for one in events)
+        code, _, error = await run(command, lines.encode())
+        assert code == 0, error
 
     def _command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "pulsebot", *words, "--config", str(self.config)]
@@ -157,6 +176,25 @@ class Rig:
 
     def _last_words(self) -> str:
         return "the bot ended: " + self.log.read_text()[-3000:]
+
+
+def kafka_stream(kafka: KafkaCluster | External, prefix: str, **more: Any) -> dict[str, Any]:
+    """Return the settings of a stream on a real Kafka, with topics of its own."""
+    topics = {"template": prefix + ".{kind}", "partitions": 3, "replication": kafka.replication}
+    bootstrap = kafka.bootstrap.split(",")
+    return {"type": "kafka", "bootstrap": bootstrap, "topics": topics} | more
+
+
+def event(kind: str, service: str, data: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return an event of just now as a JSON object."""
+    return {
+        "specversion": "1.0",
+        "type": f"pulse.{kind}",
+        "source": service,
+        "id": uuid.uuid4().hex,
+        "time": datetime.now(UTC).isoformat(),
+        "data": data,
+    } | more
 
 
 async def run(command: Sequence[str], stdin: bytes = b"") -> tuple[int, str, str]:

@@ -4,16 +4,18 @@ import asyncio
 import os
 import random
 import secrets
-from collections import Counter
 from pathlib import Path
 
-from pulsebot import message as messages
-from tests.fakes.slack import FakeSlack, channel_id
-from tests.faults.rig import LoadWriter, Rig
-from tests.faults.workload import RULES, SERVICES, Expected
-from tests.faults.writer import read_notes
+import pytest
 
-AGAIN = "You may have received this before"
+from tests.fakes.slack import FakeSlack
+from tests.faults.rig import LoadWriter, Rig, kafka_stream
+from tests.faults.verdict import check_notifications, check_views
+from tests.faults.workload import RULES, Expected
+from tests.faults.writer import read_notes
+from tests.kafka.broker import KafkaCluster
+from tests.kafka.provision import External
+
 ANSWER_S = 0.15
 """How long the fake Slack takes to answer after it accepted: the gap that kills can hit."""
 
@@ -68,32 +70,12 @@ async def _bear_kills(rig: Rig, slack: FakeSlack, *, kills: int, rate: float) ->
     return Expected(read_notes(writer.notes))
 
 
-def _check_views(rig: Rig, expected: Expected) -> None:
-    rows = rig.rows(
-        "SELECT kind, service, start_ms, sum(count) FROM (SELECT * FROM count_1m UNION ALL"
-        " SELECT * FROM count_15m) WHERE kind IN ('trigger', 'crash', 'message') GROUP BY 1, 2, 3"
-    )
-    assert {row[:3]: row[3] for row in rows} == expected.counts
-    crashes = rig.rows(
-        "SELECT service, error, sum(count) FROM crash_count"
-        " JOIN crash_group USING (service, fingerprint) GROUP BY 1, 2"
-    )
-    assert {row[:2]: row[2] for row in crashes} == expected.crashes
-
-
-def _check_notifications(rig: Rig, slack: FakeSlack, expected: Expected) -> None:
-    """Check that each arrived, and that each repetition says so and has a gap behind it."""
-    channels = {channel_id(f"#{service}"): service for service in SERVICES}
-    arrived, unannounced = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for message in slack.messages:
-        icon_and_title = message.shown.split("\n", 1)[0]
-        about = channels[message.channel], icon_and_title.split(" ", 1)[1]
-        arrived[about] += 1
-        unannounced[about] += AGAIN not in message.shown
-    assert set(arrived) == expected.titles
-    assert {about: n for about, n in unannounced.items() if n > 1} == {}
-    gaps = _gaps(rig)
-    assert {about: n for about, n in arrived.items() if n > 1 + gaps[about]} == {}
+def _check(rig: Rig, slack: FakeSlack, expected: Expected) -> None:
+    check_views(rig, expected)
+    check_notifications(rig, slack, expected)
+    letters = rig.rows("SELECT count(*) FROM dead_letter")
+    assert letters == [(expected.dead_letters,)]
+    assert rig.rows("SELECT count(*) FROM outbox") == [(len(expected.titles),)]
 
 
 async def _check_against_undisturbed(rig: Rig, slack: FakeSlack) -> None:
@@ -107,20 +89,42 @@ async def _check_against_undisturbed(rig: Rig, slack: FakeSlack) -> None:
             assert rig.rows(query) == other.rows(query), table
 
 
-def _gaps(rig: Rig) -> Counter[tuple[str, str]]:
-    rows = rig.rows("SELECT receiver, message, uncertain FROM outbox WHERE state = 'sent'")
-    return Counter(
-        {(to.removeprefix("slack:#"), messages.decode(said).title): n for to, said, n in rows}
-    )
-
-
 async def test_twenty_kills_leave_exact_counts_and_every_notification(tmp_path: Path) -> None:
     """After 20 kills, counts equal the oracle's; what came twice says so and was in a gap."""
     async with FakeSlack() as slack, Rig(tmp_path, slack, RULES) as rig:
         expected = await _bear_kills(rig, slack, kills=20, rate=300)
+        _check(rig, slack, expected)
         assert sum(expected.counts.values()) > 5000
-        _check_views(rig, expected)
-        assert rig.rows("SELECT count(*) FROM dead_letter") == [(expected.dead_letters,)]
-        _check_notifications(rig, slack, expected)
-        assert rig.rows("SELECT count(*) FROM outbox") == [(len(expected.titles),)]
         await _check_against_undisturbed(rig, slack)
+
+
+async def test_kills_on_kafka_leave_exact_counts_and_every_notification(
+    tmp_path: Path, kafka: KafkaCluster | External, topic_prefix: str
+) -> None:
+    """The same holds on Kafka: the offsets that count are those beside the counts."""
+    stream = kafka_stream(kafka, topic_prefix)
+    async with FakeSlack() as slack, Rig(tmp_path, slack, RULES, stream=stream) as rig:
+        await rig.create_topics()
+        expected = await _bear_kills(rig, slack, kills=5, rate=300)
+        _check(rig, slack, expected)
+
+
+@pytest.mark.soak
+async def test_two_hundred_kills(tmp_path: Path) -> None:
+    """The same, for long, by the seed of the soak."""
+    async with FakeSlack() as slack, Rig(tmp_path, slack, RULES) as rig:
+        expected = await _bear_kills(rig, slack, kills=200, rate=300)
+        _check(rig, slack, expected)
+        await _check_against_undisturbed(rig, slack)
+
+
+@pytest.mark.soak
+async def test_fifty_kills_on_kafka(
+    tmp_path: Path, kafka: KafkaCluster | External, topic_prefix: str
+) -> None:
+    """The same on Kafka."""
+    stream = kafka_stream(kafka, topic_prefix)
+    async with FakeSlack() as slack, Rig(tmp_path, slack, RULES, stream=stream) as rig:
+        await rig.create_topics()
+        expected = await _bear_kills(rig, slack, kills=50, rate=300)
+        _check(rig, slack, expected)
