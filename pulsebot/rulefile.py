@@ -1,11 +1,11 @@
 """What one rule file may say, and what its faults are called for people.
 
-Pydantic finds the faults; here they become sentences with the mend. Words of the language
-that a later version will know are refused by name. This module must not read files.
+`pulsebot.mends` knows the sentences; here is what only the rule language knows: its places,
+its hints, and the words of a later version, which are refused by name. This module must not
+read files.
 """
 
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from pulsebot.casetest import Case, CaseEvent, Expect
 from pulsebot.language import Id, Items, Model
+from pulsebot.mends import mend, plain_words, unknown_key, wrong_word
 from pulsebot.routing.digest import Digest
 from pulsebot.routing.route import Match, Route
 from pulsebot.rules.conditions import CONDITIONS
@@ -51,27 +52,6 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
 """Which model is read at which place, to find the word that somebody meant."""
 
 
-def real_path(values: Any, loc: Loc) -> Loc:  # noqa: ANN401 - a YAML value is anything
-    """Return `loc` without what pydantic adds: a condition's name, an index into one value."""
-    path: list[str | int] = []
-    for index, part in enumerate(loc):
-        if isinstance(part, int):
-            there = isinstance(values, list) and part < len(values)
-            missing = False
-        else:
-            there = isinstance(values, dict) and part in values
-            missing = index == len(loc) - 1 and not _chose(values, part)
-        if there:
-            values = values[part]
-        if there or missing:
-            path.append(part)
-    return tuple(path)
-
-
-def _chose(values: object, condition: str) -> bool:
-    return isinstance(values, dict) and values.get("type") == condition
-
-
 def sentence(error: ErrorDetails, loc: Loc) -> str:
     """Say what is wrong at a place (a real path), and the mend."""
     name = _name(loc)
@@ -88,7 +68,7 @@ def sentence(error: ErrorDetails, loc: Loc) -> str:
         return _wrong_word(f"{name}.type" if tag else name, given, allowed)
     if kind == "union_tag_not_found":
         return f"`{name}` lacks its `type`: one of {', '.join(CONDITIONS)}"
-    return f"`{name}`: {_mend(error, context)}"
+    return f"`{name}`: {mend(error)}"
 
 
 def _name(loc: Loc) -> str:
@@ -112,12 +92,7 @@ def _missing(name: str) -> str:
 def _unknown_key(key: str, loc: Loc, real: Loc) -> str:
     if key in LATER_KEYS:
         return f"`{key}` is not supported in this version; remove it"
-    known = _known_keys(loc, real)
-    close = get_close_matches(key, known, n=1)
-    if close:
-        return f"`{key}` is not a known key; did you mean `{close[0]}`?"
-    there = f" (there are {', '.join(known)})" if known else ""
-    return f"`{key}` is not a known key; remove it{there}"
+    return unknown_key(key, _known_keys(loc, real))
 
 
 def _known_keys(loc: Loc, real: Loc) -> list[str]:
@@ -134,67 +109,5 @@ def _known_keys(loc: Loc, real: Loc) -> list[str]:
 
 def _wrong_word(name: str, given: object, allowed: str) -> str:
     if given in LATER_VALUES:
-        return f"`{name}`: `{given}` is not supported in this version; use {_plain(allowed)}"
-    if " or " not in allowed and ", " not in allowed:
-        return f"`{name}`: must be {_plain(allowed)}, not {given!r}"
-    words = _plain(allowed).replace(" or ", ", ").split(", ")
-    close = get_close_matches(str(given), words, n=1)
-    hint = f"; did you mean `{close[0]}`?" if close else ""
-    return f"`{name}`: {given!r} is not one of {_plain(allowed)}{hint}"
-
-
-def _plain(allowed: str) -> str:
-    return allowed.replace("'", "")
-
-
-def _mend(error: ErrorDetails, context: Mapping[str, Any]) -> str:
-    said = _MENDS.get(error["type"])
-    return said(error["input"], context) if said else error["msg"].removeprefix("Value error, ")
-
-
-def _not_a_text(given: object, _context: Mapping[str, Any]) -> str:
-    if not isinstance(given, bool | int | float):
-        return f"must be a text, not {_kind_of(given)}"
-    return f'{_shown(given)} is not a text; put it in quotes: "{_shown(given)}"'
-
-
-def _not_a_number(given: object, _context: Mapping[str, Any]) -> str:
-    return f"must be a whole number, not {_kind_of(given)}"
-
-
-def _not_a_mapping(given: object, _context: Mapping[str, Any]) -> str:
-    return f"must be a mapping of `key: value`, not {_kind_of(given)}"
-
-
-_MENDS: dict[str, Callable[[Any, Mapping[str, Any]], str]] = {
-    "string_type": _not_a_text,
-    "int_type": _not_a_number,
-    "int_from_float": _not_a_number,
-    "model_type": _not_a_mapping,
-    "model_attributes_type": _not_a_mapping,
-    "dict_type": _not_a_mapping,
-    "mapping_type": _not_a_mapping,
-    "greater_than_equal": lambda _, context: f"must be at least {context['ge']:,}",
-    "less_than_equal": lambda _, context: f"must be at most {context['le']:,}",
-    "too_short": lambda *_: "must not be empty",
-    "too_long": lambda _, context: f"may have {context['max_length']:,} entries at most",
-    "string_too_short": lambda *_: "must not be an empty text",
-    "string_too_long": lambda _, context: f"is longer than {context['max_length']:,} characters",
-    "string_pattern_mismatch": lambda given, _: (
-        f"{given!r} may have only the characters a-z, 0-9 and - (100 at most)"
-    ),
-    "timezone_aware": lambda given, _: f"{given} lacks its zone; add Z or an offset like +02:00",
-}
-"""What to say for each of pydantic's types of error; all others speak for themselves."""
-
-
-def _kind_of(value: object) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    return "nothing" if value is None else _shown(value)
-
-
-def _shown(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)[:60]
+        return f"`{name}`: `{given}` is not supported in this version; use {plain_words(allowed)}"
+    return wrong_word(name, given, allowed)

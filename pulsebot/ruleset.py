@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from pulsebot.casetest import Case, run_case
 from pulsebot.errors import InvalidConfig, Problem
+from pulsebot.mends import real_path
 from pulsebot.routing.digest import Digest
 from pulsebot.routing.route import Route
-from pulsebot.rulefile import RuleFile, real_path, sentence
+from pulsebot.rulefile import RuleFile, sentence
 from pulsebot.rules.rule import Rule
 from pulsebot.yamltree import Loc, Tree, read
 
@@ -102,7 +103,7 @@ def _valid(tree: Tree, chats: Collection[str]) -> _File:
     try:
         content = RuleFile.model_validate(tree.values, context={"chats": chats})
     except ValidationError as error:
-        faults = [(real_path(tree.values, fault["loc"]), fault) for fault in error.errors()]
+        faults = [(real_path(tree.values, fault), fault) for fault in error.errors()]
         raise InvalidConfig(
             [Problem(tree.file, tree.line(loc), sentence(fault, loc)) for loc, fault in faults]
         ) from error

@@ -2,7 +2,7 @@
 
 Anchors, aliases, tags, merge keys, duplicate keys, tabs, several documents, deep nesting and
 large files are refused, all faults at once. Scalars are read as YAML 1.2 has them, so `on`
-and `09:00` are texts; every key is a text. Times stay texts.
+and `09:00` are texts; every key is a text. Times stay texts. An empty file has no values.
 
 This module must not know what the values mean.
 """
@@ -110,9 +110,8 @@ class _Builder:
         else:
             if isinstance(values, dict):
                 self._tree.values = values
-            elif not self._problems:
-                self._fault(1, "must be a mapping of `key: value` lines" if values is not None
-                            else "the file is empty; it needs at least `version: 1`")  # fmt: skip
+            elif values is not None and not self._problems:
+                self._fault(1, "must be a mapping of `key: value` lines")
         if self._problems:
             raise InvalidConfig(self._problems)
         return self._tree

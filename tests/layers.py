@@ -19,8 +19,8 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     (
         "config",
         frozenset(
-            {"casetest", "configfile", "rulefile", "ruleset", "settings", "stream.config"}
-            | {"yamltree"}
+            {"casetest", "configfile", "mends", "rulefile", "ruleset", "settings"}
+            | {"stream.config", "yamltree"}
         ),
     ),
     ("edges", frozenset({"chat", "logs", "store", "stream"})),

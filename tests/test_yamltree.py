@@ -38,6 +38,12 @@ def test_unquoted_words(text: str, value: object) -> None:
     assert type(plain_value(text)) is type(value)
 
 
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "null\n"])
+def test_an_empty_file_has_no_values(text: str) -> None:
+    """Whether a file may be empty is for its reader to say."""
+    assert parse(text.encode(), "f").values == {}
+
+
 def test_quoted_words_and_keys_are_texts() -> None:
     """A quoted number is a text, and so is every key, also the ones YAML 1.1 took for `true`."""
     assert parse(b"on: '5'\n5: \"true\"\n", "f").values == {"on": "5", "5": "true"}
@@ -46,8 +52,6 @@ def test_quoted_words_and_keys_are_texts() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", ["1: the file is empty; it needs at least `version: 1`"]),
-        ("# only a comment\n", ["1: the file is empty; it needs at least `version: 1`"]),
         ("- a\n", ["1: must be a mapping of `key: value` lines"]),
         ("just words\n", ["1: must be a mapping of `key: value` lines"]),
         ("a: 1\nb: 2\na: 3\n", ["3: `a` is there twice (first in line 1)"]),

@@ -147,7 +147,7 @@ def test_a_failing_probe_is_reported_and_the_others_go_on(
 @pytest.mark.parametrize(
     ("probe", "problem"),
     [
-        ("{type: ftp}", "`probes.0`: Input tag 'ftp' found using 'type' does not match"),
+        ("{type: ftp}", "`probes.0.type`: 'ftp' is not one of http, log, process"),
         ("{type: http, url: nowhere, service: a}", "`probes.0.url`: Input should be a valid URL"),
         ("{type: log, path: x}", "x needs a `service`, its own or one at the top of the file"),
         (

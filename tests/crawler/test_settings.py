@@ -54,15 +54,12 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
 def test_all_problems_are_told_at_once_with_their_lines() -> None:
     """Every fault has its line, also inside a member of a union."""
     assert _problems(
-        "servise: svc-a\nstream:\n  type: kafka\n  bootstrap: []\n  oops: 1\nspool:\n  max_mb: 0\n"
+        "servise: a\nstream:\n  type: kafka\n  bootstrap: []\n  topisc: 1\nspool:\n  max_mb: 0\n"
     ) == [
-        "crawler.yaml:1: `servise` is not a known key",
-        (
-            "crawler.yaml:4: `stream.bootstrap`: "
-            "List should have at least 1 item after validation, not 0"
-        ),
-        "crawler.yaml:5: `stream.oops` is not a known key",
-        "crawler.yaml:7: `spool.max_mb`: Input should be greater than or equal to 1",
+        "crawler.yaml:1: `servise` is not a known key; did you mean `service`?",
+        "crawler.yaml:4: `stream.bootstrap`: must not be empty",
+        "crawler.yaml:5: `stream.topisc` is not a known key; did you mean `topics`?",
+        "crawler.yaml:7: `spool.max_mb`: must be at least 1",
     ]
 
 
@@ -76,12 +73,12 @@ def test_a_missing_key_is_told_at_its_section() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("service: a\nservice: b\n", 'crawler.yaml:2: found duplicate key "service"'),
+        ("service: a\nservice: b\n", "crawler.yaml:2: `service` is there twice (first in line 1)"),
         ("tags: &t {a: b}\n", "crawler.yaml:1: anchors and aliases are not allowed"),
-        ("tags: {a: b\n", "crawler.yaml:2: expected ',' or '}'"),
+        ("tags: {a: b\n", "crawler.yaml:2: not YAML: "),
         ("- a\n- b\n", "crawler.yaml:1: must be a mapping"),
         ("tags: {1: {2: 3}}\n", "crawler.yaml:1: `tags.1"),
-        ("service: " + "x" * 1_000_001, "crawler.yaml: larger than 1000000 bytes"),
+        ("service: " + "x" * 262_144, "crawler.yaml: larger than 262,144 bytes"),
     ],
 )
 def test_yaml_that_bites_is_refused(text: str, problem: str) -> None:
@@ -92,10 +89,7 @@ def test_yaml_that_bites_is_refused(text: str, problem: str) -> None:
 def test_a_bad_variable_is_told_by_its_name() -> None:
     """The place of a fault in the environment is the variable."""
     assert _problems("", CRAWLER_SPOOL__MAX_MB="many") == [
-        (
-            "CRAWLER_SPOOL__MAX_MB: `spool.max_mb`: Input should be a valid number, "
-            "unable to parse string as a number"
-        )
+        "CRAWLER_SPOOL__MAX_MB: `spool.max_mb`: must be a number"
     ]
     assert _problems("", CRAWLER_STREAM__BOOTSTRAP="[oops")[0].startswith(
         "CRAWLER_STREAM__BOOTSTRAP: not JSON"
