@@ -70,8 +70,7 @@ class Keeper:
     async def wait(self, timeout_s: float) -> None:
         """Return when there may be something to read from, or the time is up."""
         if self.consumer is None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._connected.wait(), timeout_s)
+            await _set_within(self._connected, timeout_s)
         else:  # connected, but none of the topics is there yet
             await asyncio.sleep(min(timeout_s, self._check_s / 10))
 
@@ -120,8 +119,7 @@ class Keeper:
     async def _keep(self) -> None:
         """Look after the consumer until cancelled."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broken.wait(), self._check_s)
+            await _set_within(self._broken, self._check_s)
             try:
                 if self._broken.is_set() or await self._is_stuck():
                     await self._replace()
@@ -193,3 +191,13 @@ def _selection(topics: Topics) -> Callable[[str], bool]:
             f"stream.topics.pattern {topics.pattern!r}: {error}; give a regular expression"
         ) from error
     return lambda name: pattern.fullmatch(name) is not None
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, that long at the most.
+
+    Not by wait_for: Python 3.11's can lose a cancellation that meets the event.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
