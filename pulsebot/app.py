@@ -121,10 +121,12 @@ async def run(app: App) -> None:
         log.info("stopping")
         await _end(consuming)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(app.delivery.idle(), DRAIN_S)
+            async with asyncio.timeout(DRAIN_S):
+                await app.delivery.idle()
         app.delivery.stop()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(sending, LAST_SEND_S)
+            async with asyncio.timeout(LAST_SEND_S):
+                await sending
 
 
 async def run_once(app: App) -> None:

@@ -7,6 +7,7 @@ This module must not know any platform; chats raise Retryable or Permanent and i
 """
 
 import asyncio
+import contextlib
 import random
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -101,14 +102,14 @@ class Delivery:
                 for row in await self._due():
                     self._busy.add(row.receiver)
                     workers.create_task(self._work(row))
-                try:
-                    await asyncio.wait_for(self._wake.wait(), POLL_S)
-                except TimeoutError:
-                    continue
+                # Not wait_for: Python 3.11's can lose a cancellation that meets a wake.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._wake.wait()
 
     async def idle(self) -> None:
         """Return when nothing is under way or due; what must be sent later does not count."""
-        while self._busy or await self._due():  # noqa: ASYNC110 - time makes rows due as well
+        while self._busy or await self._due() or self._busy:  # noqa: ASYNC110 - time makes rows due
             await asyncio.sleep(IDLE_POLL_S)
 
     def stop(self) -> None:
@@ -118,12 +119,13 @@ class Delivery:
 
     async def _due(self) -> list[Row]:
         now_ms = self._now_ms()
+        busy_before = frozenset(self._busy)  # what they send may look unsent in what we read
         heads = await self._database.read(outbox.heads)
         return [
             row
             for row in heads
             if row.due_ms <= now_ms
-            and row.receiver not in self._busy
+            and row.receiver not in busy_before | self._busy
             and self._closed_until_ms.get(row.receiver, 0) <= now_ms
         ]
 
@@ -145,14 +147,19 @@ class Delivery:
             return
         await self._note(outbox.begin, [row.seq])
         try:
-            sending = chat.send(target, _content(row), formatted=row.formatted, notification=row.id)
-            reference = await asyncio.wait_for(sending, SEND_LIMIT_S)
+            async with asyncio.timeout(SEND_LIMIT_S):
+                reference = await chat.send(
+                    target, _content(row), formatted=row.formatted, notification=row.id
+                )
         except Permanent as error:
             await self._refused(row, error)
         except Retryable as error:
             await self._failed(row, error)
         except TimeoutError:
             await self._failed(row, Retryable("no answer in time", sent_unknown=True))
+        except Exception:
+            log.exception("a chat broke its contract", receiver=row.receiver, id=row.id)
+            await self._failed(row, Retryable("pulsebot failed on it", sent_unknown=True))
         else:
             await self._sent(row, reference)
 

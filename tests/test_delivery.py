@@ -313,6 +313,48 @@ async def test_stopping_finishes_what_is_under_way_and_begins_nothing(opened: Op
     assert await desk.column("state", "next") == "pending"
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_cancellation_is_never_lost(opened: Open, turns: int) -> None:
+    """Cancelled in whatever turn of the loop after a wake, delivery ends."""
+    desk = opened()
+    sending = asyncio.create_task(desk.delivery.run())
+    await desk.post("one")
+    await desk.until("state", "one", "sent")
+    await desk.delivery.idle()
+    desk.delivery.wake()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    sending.cancel()
+    done, _ = await asyncio.wait([sending], timeout=20)
+    desk.delivery.stop()
+    assert done
+
+
+async def test_a_chat_that_breaks_its_contract_ends_nothing(opened: Open) -> None:
+    """An error of ours in one chat costs that message a retry, and no other anything."""
+    desk = opened()
+    desk.chat.troubles["a"].append(ZeroDivisionError())
+    await desk.post("one", to="rec:a")
+    await desk.post("other", to="rec:b")
+    async with desk.running():
+        await desk.until("error", "one", "pulsebot failed on it")
+        await desk.until("state", "other", "sent")
+        await desk.pass_time(2)
+        await desk.until("state", "one", "sent")
+
+
+async def test_many_messages_at_once_arrive_once_each_and_in_order(opened: Open) -> None:
+    """Looking for more to send while sends end never takes one for unsent."""
+    desk = opened()
+    names = [f"{number:03}" for number in range(150)]
+    for lane in "abcd":
+        await desk.post(*(lane + name for name in names), to=f"rec:{lane}")
+    async with desk.running():
+        await asyncio.wait_for(desk.delivery.idle(), 60)
+    for lane in "abcd":
+        assert desk.chat.titles(lane) == [lane + name for name in names]
+
+
 async def test_is_idle_when_only_what_must_wait_is_left(opened: Open) -> None:
     """Idle means: all that could go now has gone; a retry in an hour does not count."""
     desk = opened()

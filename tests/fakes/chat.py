@@ -9,7 +9,6 @@ from typing import Self
 from starlette.routing import BaseRoute
 
 from pulsebot.chat.base import Reference
-from pulsebot.errors import ChatError
 from pulsebot.message import Message
 
 
@@ -33,7 +32,7 @@ class RecordingChat:
         self.name = name
         self.pace_s = pace_s
         self.said: list[Said] = []
-        self.troubles: defaultdict[str, deque[ChatError]] = defaultdict(deque)
+        self.troubles: defaultdict[str, deque[Exception]] = defaultdict(deque)
         self.attempts: list[str] = []
         """Targets, in the order of the attempts."""
         self.stuck: set[str] = set()
