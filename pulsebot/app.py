@@ -18,6 +18,7 @@ import structlog
 from pulsebot.bot import Bot
 from pulsebot.chat.base import Chat
 from pulsebot.chat.table import Surroundings, open_chats
+from pulsebot.civil import zone_of
 from pulsebot.commands.table import COMMANDS
 from pulsebot.decide import Decider
 from pulsebot.delivery import Delivery
@@ -30,7 +31,6 @@ from pulsebot.store import services
 from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
-from pulsebot.timespan import zone_of
 from pulsebot.web.server import Probes, serving
 
 log = structlog.get_logger(__name__)

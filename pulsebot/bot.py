@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from pulsebot.chat.base import Asker, Incoming
+from pulsebot.civil import zone_of
 from pulsebot.commands.base import Question
 from pulsebot.commands.table import COMMANDS
 from pulsebot.errors import InvalidInput
 from pulsebot.message import Message, Text
 from pulsebot.settings import Access, Settings
 from pulsebot.store.database import ReadOnly
-from pulsebot.timespan import zone_of
 from pulsebot.window import DAY_MS, QUARTER_MS, bucket_start
 
 log = structlog.get_logger(__name__)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
+from pulsebot.civil import local_midnight
 from pulsebot.commands.status import by_service, worst
 from pulsebot.commands.unstable import ranking
 from pulsebot.digest import Day, ServiceDay
 from pulsebot.phrases import length
 from pulsebot.store import counts, statuses
 from pulsebot.store.database import Connection
-from pulsebot.timespan import local_midnight
 
 
 def day(connection: Connection, of: date, zone: ZoneInfo, now_ms: int) -> Day:

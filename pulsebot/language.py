@@ -17,8 +17,9 @@ from pydantic import (
     StringConstraints,
 )
 
+from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidInput
-from pulsebot.timespan import parse_duration, zone_of
+from pulsebot.timespan import parse_duration
 
 T = TypeVar("T")
 

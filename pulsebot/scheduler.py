@@ -14,6 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from pulsebot import daybook
 from pulsebot import message as messages
+from pulsebot.civil import zone_of
 from pulsebot.digest import due_date, render
 from pulsebot.message import Message
 from pulsebot.routing.digest import Digest
@@ -21,7 +22,6 @@ from pulsebot.settings import Retention
 from pulsebot.store import digests, outbox, services, upkeep
 from pulsebot.store.database import Connection, Database
 from pulsebot.store.outbox import Draft
-from pulsebot.timespan import zone_of
 
 log = structlog.get_logger(__name__)
 

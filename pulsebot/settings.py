@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from pulsebot import configfile
+from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidConfig, InvalidInput, Problem
 from pulsebot.stream.config import LocalStream, Section, StreamSettings
-from pulsebot.timespan import parse_duration, zone_of
+from pulsebot.timespan import parse_duration
 
 
 def _duration(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Time as people say it: durations, civil days, and the windows they ask for.
+"""Time as people say it: durations, and the windows they ask for.
 
 The grammar is small and strict on purpose: general date parsers read "may" as a month and "7d"
 as the future. Values in, values out; `now` is always an argument. Times are whole milliseconds
@@ -7,11 +7,11 @@ since the epoch; ranges are half-open.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
+from pulsebot.civil import EPOCH, instant, local_midnight, local_time
 from pulsebot.errors import InvalidInput
 
 MAX_TEXT = 100
@@ -20,7 +20,6 @@ MAX_SPAN = timedelta(days=400)
 
 EXAMPLES = "today, last 7d, since 09:00, 2026-11-01..2026-11-07"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _DAY = timedelta(days=1)
 _UNITS_MS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
@@ -99,80 +98,6 @@ def format_duration(duration: timedelta) -> str:
             words.append(f"{count}{unit}")
     sign = "-" if words and duration < timedelta(0) else ""
     return sign + ("".join(words) or "0s")
-
-
-@lru_cache(maxsize=256)
-def zone_of(name: str) -> ZoneInfo:
-    """Return the zone of an IANA name; raises InvalidInput with the nearest names."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        pass
-    folded = name[:MAX_TEXT].strip().casefold().replace(" ", "_")
-    known = _zone_names()
-    cities = [zone for zone in known if zone.rpartition("/")[2] == folded]
-    close = cities or get_close_matches(folded, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(known[c] for c in close)}?" if close else "write it like"
-    mend = hint if close else f"{hint} Europe/Berlin or UTC"
-    raise InvalidInput(f"there is no time zone {name[:MAX_TEXT]!r}; {mend}")
-
-
-@lru_cache(maxsize=1)
-def _zone_names() -> dict[str, str]:
-    """Return the IANA names by their folded form; listing them reads the whole database."""
-    return {name.casefold(): name for name in sorted(available_timezones())}
-
-
-def local_time(ms: int, zone: ZoneInfo) -> datetime:
-    """Return what the clocks of a zone show at a time."""
-    return (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone)
-
-
-def instant(local: datetime, zone: ZoneInfo) -> int:
-    """Return the time of a wall clock reading in a zone.
-
-    A reading that the clocks skip means the moment after the gap; one that they show twice
-    means the first time.
-    """
-    moment = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if moment.astimezone(zone).replace(tzinfo=None) != local:
-        return _end_of_gap(local, zone)
-    return _ms(moment)
-
-
-def _end_of_gap(local: datetime, zone: ZoneInfo) -> int:
-    """Return the moment of the transition that skips a wall clock reading."""
-    # fold=0 uses the offset before the gap, fold=1 the one after: the two instants enclose it.
-    early = _ms(local.replace(tzinfo=zone, fold=1).astimezone(UTC))
-    late = _ms(local.replace(tzinfo=zone, fold=0).astimezone(UTC))
-    before = local_time(early, zone).utcoffset()
-    while late - early > 1:
-        middle = (early + late) // 2
-        if local_time(middle, zone).utcoffset() == before:
-            early = middle
-        else:
-            late = middle
-    return late
-
-
-def local_midnight(day: date, zone: ZoneInfo) -> int:
-    """Return the first instant of a civil date, also where its midnight does not exist.
-
-    For a date that the zone skipped, that is the first instant of the next one.
-    """
-    return instant(datetime.combine(day, time.min), zone)
-
-
-def civil_day(ms: int, zone: ZoneInfo) -> tuple[int, int]:
-    """Return start and end of the civil day that holds a time; days follow without a gap.
-
-    Where clocks were put back past midnight, the repeated minutes belong to the later date.
-    """
-    day = local_time(ms, zone).date()
-    end_ms = local_midnight(day + _DAY, zone)
-    if ms >= end_ms:
-        return end_ms, local_midnight(day + 2 * _DAY, zone)
-    return local_midnight(day, zone), end_ms
 
 
 def parse_timespan(text: str, *, now: int, zone: ZoneInfo) -> Timespan:
@@ -336,7 +261,7 @@ def _date(said: str) -> date:
         day = date.fromisoformat(said)
     except ValueError:
         raise InvalidInput(f"{said} is not in the calendar; a date is YYYY-MM-DD") from None
-    if not _EPOCH.year < day.year < date.max.year:
+    if not EPOCH.year < day.year < date.max.year:
         raise InvalidInput(f"{said} is out of range; nothing was counted then")
     return day
 
@@ -353,10 +278,6 @@ def _not_understood(said: str) -> InvalidInput:
     close = get_close_matches(said, [*_NAMED, *_WEEKDAYS], n=2, cutoff=0.7)
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
     return InvalidInput(f"I do not understand the window {said!r}. {hint}For example: {EXAMPLES}")
-
-
-def _ms(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MS
 
 
 def _reading(local: datetime, *, year: bool) -> str:

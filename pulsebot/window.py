@@ -11,7 +11,7 @@ from datetime import timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from pulsebot.timespan import civil_day, local_time
+from pulsebot.civil import civil_day, local_time
 
 MINUTE_MS = 60_000
 """Width of a recent bucket."""

@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[1]
 
 # Room to layer, upper layers first. A longer name wins: `stream.config` is not in `stream`.
 LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
-    ("values", frozenset({"errors", "event", "fingerprint", "message", "phrases", "timespan"})),
+    (
+        "values",
+        frozenset({"civil", "errors", "event", "fingerprint", "message", "phrases", "timespan"}),
+    ),
     ("logic", frozenset({"digest", "language", "routing", "rules", "views", "window"})),
     (
         "config",

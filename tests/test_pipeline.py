@@ -12,6 +12,7 @@ import pytest
 
 from pulsebot import event as events
 from pulsebot import pipeline as pipelines
+from pulsebot.civil import zone_of
 from pulsebot.decide import Decider
 from pulsebot.event import CrashData, Event, MessageData, State, StatusData, TriggerData
 from pulsebot.intake import Intake
@@ -20,7 +21,6 @@ from pulsebot.ruleset import Ruleset, load_rules
 from pulsebot.settings import Clock
 from pulsebot.store.database import Database
 from pulsebot.stream.base import Gap, Partition
-from pulsebot.timespan import zone_of
 from tests.fakes.clock import ManualClock
 from tests.fakes.stream import ListStream
 

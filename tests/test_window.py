@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulsebot.timespan import local_midnight, local_time
+from pulsebot.civil import local_midnight, local_time
 from pulsebot.window import (
     HOUR_MS,
     MINUTE_MS,

@@ -3,13 +3,13 @@
 from bisect import bisect_right
 from datetime import timedelta
 
+from pulsebot.civil import instant, local_time
 from pulsebot.commands.base import Question, find_service, small_print
 from pulsebot.errors import InvalidInput
 from pulsebot.message import Fields, Message
 from pulsebot.phrases import change, plural, sparkline
 from pulsebot.store import counts
 from pulsebot.store.database import Connection
-from pulsebot.timespan import instant, local_time
 from pulsebot.window import DAY_MS, days, hours
 
 BY_HOUR_MS = 2 * DAY_MS

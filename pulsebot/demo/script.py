@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from pulsebot.civil import zone_of
 from pulsebot.demo.oracle import Oracle
 from pulsebot.demo.performance import Performance, performing
 from pulsebot.demo.transcript import Transcript
 from pulsebot.store import counts
-from pulsebot.timespan import zone_of
 from pulsebot.window import widen
 
 ALERTS_S = 90.0

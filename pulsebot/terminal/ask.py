@@ -9,6 +9,7 @@ import typer
 
 from pulsebot.bot import Bot
 from pulsebot.chat.base import Asker, Incoming
+from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidInput
 from pulsebot.message import Message, plain
 from pulsebot.ruleset import load_rules
@@ -16,7 +17,6 @@ from pulsebot.scheduler import preview
 from pulsebot.settings import Settings
 from pulsebot.store.database import ReadOnly, connect
 from pulsebot.terminal.context import ConfigOption, existing_database, load_settings
-from pulsebot.timespan import zone_of
 
 digest = typer.Typer(help="Look at digests.", no_args_is_help=True)
 

@@ -7,9 +7,9 @@ import typer
 from tzlocal import get_localzone_name
 
 from pulsebot import settings
+from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidInput
 from pulsebot.settings import Settings
-from pulsebot.timespan import zone_of
 
 ConfigOption = Annotated[
     Path | None,

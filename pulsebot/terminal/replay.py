@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from pulsebot.civil import zone_of
 from pulsebot.rebuild import Rebuild, rebuild
 from pulsebot.terminal.context import ConfigOption, existing_database, load_settings
-from pulsebot.timespan import parse_timespan, zone_of
+from pulsebot.timespan import parse_timespan
 
 
 def replay(
