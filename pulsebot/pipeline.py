@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from pulsebot.errors import StreamError
 from pulsebot.intake import Intake
 from pulsebot.store import positions
 from pulsebot.store.database import Connection, Database
@@ -23,11 +24,12 @@ BATCH = 4000
 
 POLL_S = 0.25
 TICK_MS = 1000
-STALL_MS = 30_000
-"""A lag that no read has lessened for this long is of records that nobody can read.
+STALL_TICKS = 30
+"""A lag that this many ticks saw and no read has lessened is of records that nobody can read.
 
 Transaction markers and compacted records leave such holes at the end of a Kafka partition;
-without this, time would stand still for them.
+without this, time would stand still for them. Only ticks that the stream answered count, so
+that neither an outage nor a leap of the clock is taken for a hole.
 """
 
 RETRY_S = 2.0
@@ -61,14 +63,13 @@ class Pipeline:
         self._now_ms = now_ms
         self._committed = committed
         self._ticked_ms = 0
-        self._read_ms = 0
+        self._fruitless = 0
 
     async def start(self) -> None:
         """Take over the stored state and go to the stored offsets."""
         await self._reload()
         self.positions = await self._database.read(positions.load)
         await self._reader.seek(self.positions)
-        self._read_ms = self._now_ms()
 
     async def run(self) -> None:
         """Consume until cancelled. A batch that is being committed is finished first."""
@@ -91,7 +92,7 @@ class Pipeline:
         if records or gaps:
             await self._commit(records, gaps)
         if records:
-            self._read_ms = self._now_ms()
+            self._fruitless = 0
         if self._now_ms() - self._ticked_ms >= TICK_MS:
             await self._tick()
 
@@ -145,7 +146,11 @@ class Pipeline:
 
     async def _tick(self) -> None:
         self._ticked_ms = self._now_ms()
-        self.ends = await self._reader.ends()
+        try:
+            self.ends = await self._reader.ends()
+        except StreamError as error:
+            self._say(str(error))
+            return
         self.answered = True
         watermark_ms = self._watermark_ms()
         if watermark_ms is None:
@@ -156,6 +161,7 @@ class Pipeline:
     def _watermark_ms(self) -> int | None:
         """Return the time up to which everything was read: now, unless a partition lags."""
         lagging = [p for p, end in self.ends.items() if self.positions.get(p, 0) < end]
+        self._fruitless = self._fruitless + 1 if lagging else 0
         if not lagging or self._stalled():
             return self._ticked_ms
         reached = [self.intake.last_log_ms.get(partition) for partition in lagging]
@@ -163,7 +169,13 @@ class Pipeline:
         return min(known) if len(known) == len(reached) else None
 
     def _stalled(self) -> bool:
-        return self._now_ms() - self._read_ms > STALL_MS
+        return self._fruitless > STALL_TICKS
+
+    def _say(self, failure: str) -> None:
+        """Keep a fault of the stream for the probes, and log it once; time waits until it is over."""
+        if failure != self.failure:
+            log.error("the stream does not answer", error=failure)
+        self.failure = failure
 
     async def _attempt(self, work: Callable[[Connection], None]) -> bool:
         """Run one transaction; False after a pause if the fault lies outside the program."""

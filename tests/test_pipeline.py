@@ -258,6 +258,45 @@ async def test_an_alert_goes_on_with_what_waited_in_the_lagging_lane(opened: Ope
     assert await bench.rows(alerts) == [("firing", 6)]
 
 
+async def test_an_outage_of_the_stream_is_told_and_no_time_passes(opened: Open) -> None:
+    """However long the stream is away, nothing is resolved before what it holds was read."""
+    bench = await opened(ListStream())
+    for ms in (0, 1, 2):
+        bench.stream.add(crash(ms), at_ms=START_MS + ms)
+    await bench.tick(2)
+    bench.stream.away = True
+    await bench.tick(3600)
+    assert bench.pipeline.failure == "the stream is away"
+    for ms in (50_000, 50_001, 50_002):
+        bench.stream.add(crash(ms), at_ms=START_MS + ms)
+    bench.stream.away = False
+    bench.stream.held.add(Partition("pulse", 0))
+    await bench.tick(3600)
+    assert bench.pipeline.failure is None
+    alerts = "SELECT state FROM alert WHERE rule = 'crash-loop'"
+    assert await bench.rows(alerts) == [("firing",)]
+    bench.stream.held.clear()
+    await bench.tick(1)
+    alerts = "SELECT state, count FROM alert WHERE rule = 'crash-loop'"
+    assert await bench.rows(alerts) == [("resolved", 6)]
+
+
+async def test_records_that_nobody_can_read_do_not_stop_time(opened: Open) -> None:
+    """A hole at the end of a lane is waited for a while, then alerts are resolved."""
+    bench = await opened(ListStream())
+    for ms in (0, 1, 2):
+        bench.stream.add(crash(ms), at_ms=START_MS + ms)
+    await bench.tick(2)
+    bench.stream.add(trigger(3), at_ms=START_MS + 3)
+    bench.stream.held.add(Partition("pulse", 0))
+    await bench.tick(3600)
+    alerts = "SELECT state FROM alert WHERE rule = 'crash-loop'"
+    assert await bench.rows(alerts) == [("firing",)]
+    for _ in range(pipelines.STALL_TICKS):
+        await bench.tick(1)
+    assert await bench.rows(alerts) == [("resolved",)]
+
+
 async def test_delivery_is_woken_by_what_was_committed(opened: Open) -> None:
     """After a batch somebody looks into the outbox at once."""
     bench = await opened(ListStream())

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from pulsebot.errors import StreamError
 from pulsebot.stream.base import Gap, Partition
 
 
@@ -26,6 +27,7 @@ class ListStream:
     def __init__(self, batch: int = 1_000_000) -> None:
         self.batch = batch
         self.held: set[Partition] = set()
+        self.away = False
         self.removed: list[Gap] = []
         self._records: dict[Partition, list[ListRecord]] = {}
         self._arrived: list[ListRecord] = []
@@ -69,7 +71,9 @@ class ListStream:
         return unread
 
     async def ends(self) -> Mapping[Partition, int]:
-        """Return the length of each lane."""
+        """Return the length of each lane; fail while the stream is `away`."""
+        if self.away:
+            raise StreamError("the stream is away")
         return {partition: len(lane) for partition, lane in self._records.items()}
 
     async def offsets_at(self, time_ms: int) -> Mapping[Partition, int]:

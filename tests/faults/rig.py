@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from pulsebot.settings import Settings, load
-from pulsebot.stream.open import open_reader
+from pulsebot.stream.base import Outgoing
+from pulsebot.stream.open import open_reader, open_writer
 from tests.fakes.slack import FakeSlack
 from tests.kafka.broker import KafkaCluster
 from tests.kafka.ports import free_ports
@@ -126,6 +127,12 @@ class Rig:
         lines = "".join(json.dumps(one) + "\n" for one in events)
         code, _, error = await run(command, lines.encode())
         assert code == 0, error
+
+    async def append(self, *values: bytes, kind: str = "trigger") -> None:
+        """Append raw records to the topic of a kind, in one piece."""
+        topic = self.settings.stream.topics.name(kind, "any")
+        async with open_writer(self.settings.stream) as writer:
+            await writer.append([Outgoing(topic, "", value) for value in values])
 
     def _command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "pulsebot", *words, "--config", str(self.config)]
