@@ -24,6 +24,9 @@ BATCH = 4000
 
 POLL_S = 0.25
 TICK_MS = 1000
+BEHIND_TICK_MS = 5000
+"""While batches come full, time passes in longer steps: asking for the ends costs a round trip."""
+
 STALL_TICKS = 30
 """A lag that this many ticks saw and no read has lessened is of records that nobody can read.
 
@@ -93,7 +96,8 @@ class Pipeline:
             await self._commit(records, gaps)
         if records:
             self._fruitless = 0
-        if self._now_ms() - self._ticked_ms >= TICK_MS:
+        pause_ms = BEHIND_TICK_MS if len(records) == BATCH else TICK_MS
+        if self._now_ms() - self._ticked_ms >= pause_ms:
             await self._tick()
 
     def lag(self) -> int:
@@ -172,7 +176,7 @@ class Pipeline:
         return self._fruitless > STALL_TICKS
 
     def _say(self, failure: str) -> None:
-        """Keep a fault of the stream for the probes, and log it once; time waits until it is over."""
+        """Keep a fault of the stream for the probes and log it once; time waits meanwhile."""
         if failure != self.failure:
             log.error("the stream does not answer", error=failure)
         self.failure = failure

@@ -26,6 +26,10 @@ Connection = sqlite3.Connection
 
 READERS = 2
 BUSY_TIMEOUT_S = 30.0
+CHECKPOINT_PAGES = 8_000
+"""Pages (4 KiB) of WAL between checkpoints: each waits for the disk, so they are made rare."""
+
+CACHE_KIB = 16_384
 
 
 def connect(path: Path, *, read_only: bool = False) -> Connection:
@@ -46,6 +50,8 @@ def connect(path: Path, *, read_only: bool = False) -> Connection:
         )
         connection.execute("PRAGMA query_only=ON" if read_only else "PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error as error:
         raise StoreError(f"{path}: cannot be opened as a database: {error}") from error

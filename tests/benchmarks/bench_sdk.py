@@ -52,7 +52,7 @@ def main() -> None:
         pulse.close()
     for name, (p50, p99) in rows.items():
         ratio = f"{p50 / base[0]:.2f} / {p99 / base[1]:.2f}"
-        print(f"{name:16} p50 {p50:7.2f} µs  p99 {p99:7.2f} µs  ratio to queue.put {ratio}")  # noqa: T201 - its output
+        print(f"{name:16} p50 {p50:7.2f} µs  p99 {p99:7.2f} µs  ratio to queue.put {ratio}")
 
 
 if __name__ == "__main__":
