@@ -36,17 +36,17 @@ PATIENCE_S = 60.0
 class Rig:
     """A folder with settings and rules, and at most one bot process that runs there.
 
-    `more` goes over the settings: a local log, Slack at `slack`, probes on a free port.
+    `more` goes over the settings: a local log, Slack at `workspace`, probes on a free port.
     """
 
-    def __init__(self, folder: Path, slack: FakeSlack, rules: str, **more: Any) -> None:
+    def __init__(self, folder: Path, workspace: FakeSlack, rules: str, **more: Any) -> None:
         self.folder = folder
         self.port = free_ports(1)[0]
         self.config = folder / "pulsebot.yaml"
         self.database = folder / "pulsebot.db"
         self.log = folder / "bot.log"
         self.process: Process | None = None
-        self._write(slack, rules, more)
+        self._write(workspace, rules, more)
 
     def _write(self, slack: FakeSlack, rules: str, more: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
