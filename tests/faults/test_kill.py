@@ -71,6 +71,7 @@ async def _bear_kills(rig: Rig, slack: FakeSlack, *, kills: int, rate: float) ->
 
 
 def _check(rig: Rig, slack: FakeSlack, expected: Expected) -> None:
+    print(f"{len(slack.messages)} messages for {len(expected.titles)} notifications")  # noqa: T201 - the figure
     check_views(rig, expected)
     check_notifications(rig, slack, expected)
     letters = rig.rows("SELECT count(*) FROM dead_letter")
