@@ -10,18 +10,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from pulsebot import configfile
 from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidConfig, InvalidInput, Problem
+from pulsebot.routing.receiver import receiver
 from pulsebot.stream.config import LocalStream, Section, StreamSettings
 from pulsebot.timespan import parse_duration
 
 
 def _duration(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
     try:
-        return parse_duration(value) if isinstance(value, str) else value
+        return parse_duration(str(value))
     except InvalidInput as error:
         raise ValueError(str(error)) from None
 
@@ -151,13 +154,7 @@ class Settings(Section):
 
     def chats(self) -> frozenset[str]:
         """Return the chats that are set up: what may stand before the colon of a receiver."""
-        there = {
-            "console": self.console,
-            "slack": self.slack,
-            "telegram": self.telegram,
-            "webhook": self.webhooks,
-        }
-        return frozenset(name for name, given in there.items() if given)
+        return _set_up(self.__dict__)
 
     @field_validator("timezone")
     @classmethod
@@ -167,6 +164,40 @@ class Settings(Section):
         except InvalidInput as error:
             raise ValueError(str(error)) from None
         return name
+
+    @field_validator("chat_timezones")
+    @classmethod
+    def _known_zones(cls, zones: dict[str, str]) -> dict[str, str]:
+        for name in zones.values():
+            cls._known_zone(name)
+        return zones
+
+    @field_validator("delivery")
+    @classmethod
+    def _admin_can_be_told(cls, delivery: Delivery, info: ValidationInfo) -> Delivery:
+        if delivery.admin is not None and info.data.keys() >= set(_CHATS.values()):
+            receiver(delivery.admin, _set_up(info.data))
+        return delivery
+
+    @field_validator("web")
+    @classmethod
+    def _serves_who_calls_in(cls, web: Web | None, info: ValidationInfo) -> Web | None:
+        slack, telegram = info.data.get("slack"), info.data.get("telegram")
+        if web is None and slack and slack.mode == "http":
+            raise ValueError(f"Slack {_CALLS_IN}, or `slack: {{mode: socket}}`")
+        if web is None and telegram and telegram.mode == "webhook":
+            raise ValueError(f"Telegram {_CALLS_IN}, or `telegram: {{mode: polling}}`")
+        return web
+
+
+_CHATS = {"console": "console", "slack": "slack", "telegram": "telegram", "webhook": "webhooks"}
+"""The key that sets a chat up, by the chat's name in receivers."""
+
+_CALLS_IN = "calls the bot in this mode, so the web server must run; give `web: {host, port}`"
+
+
+def _set_up(values: Mapping[str, object]) -> frozenset[str]:
+    return frozenset(chat for chat, key in _CHATS.items() if values.get(key))
 
 
 FILE = Path("pulsebot.yaml")

@@ -77,6 +77,25 @@ def test_without_a_file_the_defaults_hold() -> None:
         ("retention: {counts: 0}\n", "`retention.counts`: must be more than 0"),
         ("clock: {past: 3 months}\n",
          "`clock.past`: '3 months' is not a duration; write it like 90s, 10m or 1h30m"),
+        ("clock: {past: 3}\n",
+         "`clock.past`: '3' is not a duration; write it like 90s, 10m or 1h30m"),
+        ("chat_timezones: {telegram:-1: Xx}\n",
+         "`chat_timezones`: there is no time zone 'Xx'; write it like Europe/Berlin or UTC"),
+        ("{console: true, delivery: {admin: slack:#ops}}\n",
+         ("`delivery`: `slack:#ops`: there is no chat `slack` in the settings; "
+          "there are console")),
+        ("delivery: {admin: console}\n",
+         ("`delivery`: `console`: no chat is set up; "
+          "start with `console: true` in the settings")),
+        ("delivery: {admin: ops!}\n",
+         ("`delivery`: 'ops!' is not a receiver; write console, slack:#channel, telegram:name "
+          "or webhook:name")),
+        ("{web: null, slack: {bot_token: x, mode: http, signing_secret: y}}\n",
+         ("`web`: Slack calls the bot in this mode, so the web server must run; "
+          "give `web: {host, port}`, or `slack: {mode: socket}`")),
+        ("{web: null, telegram: {token: x, mode: webhook}}\n",
+         ("`web`: Telegram calls the bot in this mode, so the web server must run; "
+          "give `web: {host, port}`, or `telegram: {mode: polling}`")),
         ("web: {port: 80800}\n", "`web.port`: must be at most 65,535"),
         ("logs: {level: warn}\n",
          ("`logs.level`: 'warn' is not one of debug, info, warning or error; "
@@ -99,6 +118,12 @@ def test_without_a_file_the_defaults_hold() -> None:
 def test_a_mistake_is_told_with_its_mend(text: str, said: str) -> None:
     """Each of the mistakes that people make has a sentence of its own."""
     assert faults(text) == [f"pulsebot.yaml:1: {said}"]
+
+
+def test_an_admin_on_a_chat_that_is_set_up_is_fine() -> None:
+    """The webhook named by `delivery.admin` may stand anywhere in the file."""
+    loaded = settings("delivery: {admin: webhook:pager}\nwebhooks: {pager: {url: u}}\n")
+    assert loaded.delivery.admin == "webhook:pager"
 
 
 def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Which chats are set up is told by whoever validates: the validation context's `c
 """
 
 import re
+from collections.abc import Collection
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
@@ -19,7 +20,8 @@ def _written(value: object) -> object:
     return value
 
 
-def _receiver(value: str, info: ValidationInfo) -> str:
+def receiver(value: str, chats: Collection[str] | None) -> str:
+    """Return a receiver's name; `chats` are those set up (None: not asked). Raises ValueError."""
     found = _RECEIVER.fullmatch(value)
     if not found:
         raise ValueError(
@@ -33,13 +35,20 @@ def _receiver(value: str, info: ValidationInfo) -> str:
         )
     if not found["target"] and found["chat"] != _ALONE:
         raise ValueError(f"`{value}` lacks a target, such as {value.rstrip(':')}:name")
-    known = (info.context or {}).get("chats")
-    if known is not None and found["chat"] not in known:
+    if chats is not None and not chats:
+        raise ValueError(
+            f"`{value}`: no chat is set up; start with `console: true` in the settings"
+        )
+    if chats is not None and found["chat"] not in chats:
         raise ValueError(
             f"`{value}`: there is no chat `{found['chat']}` in the settings; "
-            f"there are {', '.join(sorted(known))}"
+            f"there are {', '.join(sorted(chats))}"
         )
     return value
+
+
+def _receiver(value: str, info: ValidationInfo) -> str:
+    return receiver(value, (info.context or {}).get("chats"))
 
 
 Receiver = Annotated[str, AfterValidator(_receiver), BeforeValidator(_written)]
