@@ -6,23 +6,22 @@
 import asyncio
 import logging
 import sys
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from crawler import sendcli
 from crawler.origin import Origin
+from crawler.sendcli import Config
 from crawler.settings import Settings, load
 from pulsebot.errors import PulsebotError
-
-Config = Annotated[Path | None, typer.Option(help="Settings file; default crawler.yaml.")]
 
 app = typer.Typer(
     name="crawler",
     help="Watch services and stream their events to pulsebot.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 app.add_typer(sendcli.app, name="send")
 

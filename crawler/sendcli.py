@@ -31,7 +31,10 @@ Instance = Annotated[str | None, typer.Option(help="Which instance of the servic
 Id = Annotated[
     str | None, typer.Option("--id", help="The event's id; the same id again counts once.")
 ]
-Config = Annotated[Path | None, typer.Option(help="Settings file; default crawler.yaml.")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file; else crawler.yaml in this folder."),
+]
 Within = Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the stream.")]
 
 
@@ -167,7 +170,10 @@ def message(  # noqa: PLR0913 - one parameter per option
 
 @app.command("-")
 def lines(config: Config = None, within: Within = 10) -> None:
-    """Send newline-delimited CloudEvents from stdin; unusable lines are told and skipped."""
+    """Send newline-delimited CloudEvents from stdin.
+
+    Lines that cannot be used are told and skipped.
+    """
     bad = 0
 
     def report(number: int, why: str) -> None:
@@ -177,7 +183,8 @@ def lines(config: Config = None, within: Within = 10) -> None:
 
     batches = parse_lines(sys.stdin.buffer, report)
     sent = send(batches, load(Settings, config).stream, within)
-    typer.echo(f"sent {sent} event(s)" + (f", skipped {bad} line(s)" if bad else ""))
+    skipped = f", skipped {bad:,} line{'s' * (bad > 1)}" if bad else ""
+    typer.echo(f"sent {sent:,} event{'s' * (sent != 1)}{skipped}")
     if bad:
         raise typer.Exit(1)
 

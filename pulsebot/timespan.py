@@ -141,7 +141,9 @@ def _tidy(text: str) -> str:
 
 
 def _label(said: str) -> str:
-    return f"last {said}" if said[0].isdigit() and _length(said) is not None else said
+    if said[0].isdigit() and _length(said) is not None:
+        return f"last {said}"
+    return f"on {said}" if _DATE.fullmatch(said) or _weekday(said) is not None else said
 
 
 def _range(said: str, now: int, zone: ZoneInfo) -> tuple[int, int]:

@@ -164,8 +164,11 @@ def test_today_at_midnight_is_empty_not_refused() -> None:
 
 @pytest.mark.parametrize(
     ("text", "label"),
-    [("7d", "last 7d"), ("Week", "this week"), ("last 2 Hours", "last 2 hours"), ("a day", None)],
-)
+    [
+        ("7d", "last 7d"), ("Week", "this week"), ("last 2 Hours", "last 2 hours"), ("a day", None),
+        ("Monday", "on monday"), ("2026-11-20", "on 2026-11-20"),
+    ],
+)  # fmt: skip
 def test_the_label_stands_at_the_end_of_a_sentence(text: str, label: str | None) -> None:
     """A label is the phrase, tidied so that `12 triggers LABEL` reads well."""
     if label is None:

@@ -5,11 +5,11 @@ from pulsebot.commands.crashes import crashes
 from pulsebot.commands.status import status
 from pulsebot.commands.triggers import triggers
 from pulsebot.commands.unstable import unstable
-from pulsebot.message import Message, Table, Text
+from pulsebot.message import Fields, Message, Text
 from pulsebot.store.database import Connection
 
 WINDOWS = (
-    "today, yesterday, this week, last week, this month, 90m, 24h, 7d, 1d12h, "
+    "today, yesterday, monday, this week, last week, this month, last month, 90m, 24h, 7d, 1d12h, "
     "since 09:00, since 2026-11-20, 2026-11-20, 2026-11-01..2026-11-07"
 )
 
@@ -18,9 +18,7 @@ def help_(connection: Connection, question: Question) -> Message:
     """Show what you can ask."""
     del connection, question
     rows = tuple((str(command), command.help) for command in COMMANDS.values())
-    return Message(
-        "What you can ask", (Table(("command", "answer"), rows), Text(f"Windows: {WINDOWS}."))
-    )
+    return Message("What you can ask", (Fields(rows), Text(f"Windows: {WINDOWS}.")))
 
 
 COMMANDS = {

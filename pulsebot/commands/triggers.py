@@ -10,6 +10,7 @@ from pulsebot.message import Fields, Message
 from pulsebot.phrases import change, plural, sparkline
 from pulsebot.store import counts
 from pulsebot.store.database import Connection
+from pulsebot.timespan import Timespan
 from pulsebot.window import DAY_MS, days, hours
 
 BY_HOUR_MS = 2 * DAY_MS
@@ -33,7 +34,7 @@ def triggers(connection: Connection, question: Question) -> Message:
     total = sum(count for _, count in series)
     facts = [
         ("triggers", f"{total:,}"),
-        _before(connection, question, service, (start_ms, end_ms), total),
+        _before(connection, question, service, span, total),
         *_bars(series, start_ms, end_ms, question),
     ]
     title = f"{service}: {plural(total, 'trigger')} {span.label}"
@@ -41,13 +42,17 @@ def triggers(connection: Connection, question: Question) -> Message:
 
 
 def _before(
-    connection: Connection, question: Question, service: str, window: tuple[int, int], total: int
+    connection: Connection, question: Question, service: str, span: Timespan, total: int
 ) -> tuple[str, str]:
     """Compare with the same hours on the wall, as many days earlier as the window has."""
-    back = timedelta(days=max(1, -(-(window[1] - window[0]) // DAY_MS)))
+    # By the clock on the wall a civil day of 25 hours is one day; by the other `7d` is seven.
+    start, end = (local_time(ms, question.zone) for ms in (span.start_ms, span.end_ms))
+    wall = end.replace(tzinfo=None) - start.replace(tzinfo=None)
+    shorter = min(wall, timedelta(milliseconds=span.end_ms - span.start_ms))
+    back = timedelta(days=max(1, -(-shorter // timedelta(days=1))))
     start_ms, end_ms = (
         instant(local_time(ms, question.zone).replace(tzinfo=None) - back, question.zone)
-        for ms in window
+        for ms in question.buckets(span)
     )
     before = counts.total(connection, "trigger", service, start_ms, end_ms)
     when = "the day before" if back.days == 1 else f"{back.days} days before"

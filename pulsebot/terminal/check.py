@@ -5,6 +5,7 @@ stream and its topics, the database, each chat's credentials.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated
@@ -15,6 +16,7 @@ from pulsebot.chat.base import Chat
 from pulsebot.chat.table import Surroundings, open_chats
 from pulsebot.commands.table import COMMANDS
 from pulsebot.errors import PulsebotError
+from pulsebot.phrases import plural
 from pulsebot.ruleset import Ruleset, check_cases, load_rules
 from pulsebot.settings import Settings
 from pulsebot.store.database import connect, migrate
@@ -35,18 +37,21 @@ def check(
     ] = True,
     config: ConfigOption = None,
 ) -> None:
-    """Check settings and rules, run the rules' tests, and try every real part."""
+    """Check settings, rules and their tests, and try each real part."""
     settings = load_settings(config)
     ruleset = load_rules(settings.rules, chats=settings.chats())
     failed = _rules(ruleset)
     if live:
+        # A finding says once what the log would say at every retry.
+        logging.disable(logging.ERROR)
         failed |= asyncio.run(_live(settings))
     if failed:
         raise typer.Exit(1)
 
 
 def _rules(ruleset: Ruleset) -> bool:
-    _say(True, f"settings and {len(ruleset.rules)} rules, {len(ruleset.routes)} routes")
+    rules, routes = len(ruleset.rules), len(ruleset.routes)
+    _say(True, f"settings, {plural(rules, 'rule')}, {plural(routes, 'route')}")
     failures = check_cases(ruleset)
     for failure in failures:
         _say(False, str(failure))
@@ -57,12 +62,16 @@ def _rules(ruleset: Ruleset) -> bool:
 
 
 async def _live(settings: Settings) -> bool:
-    probes: list[tuple[str, Callable[[], Awaitable[str]]]] = [
-        ("stream", lambda: _stream(settings)),
-        ("database", lambda: _database(settings)),
-        *((chat.name, partial(_chat, chat)) for chat in _chats(settings)),
-    ]
     failed = False
+    try:
+        chats = _chats(settings)
+    except PulsebotError as error:
+        chats, failed = [], _say(False, str(error))
+    probes: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+        (_stream_name(settings), lambda: _stream(settings)),
+        ("database", lambda: _database(settings)),
+        *((chat.name, partial(_chat, chat)) for chat in chats),
+    ]
     for name, probe in probes:
         try:
             _say(True, f"{name}: {await asyncio.wait_for(probe(), LIMIT_S)}")
@@ -73,6 +82,11 @@ async def _live(settings: Settings) -> bool:
     return failed
 
 
+def _stream_name(settings: Settings) -> str:
+    stream = settings.stream
+    return f"stream {', '.join(stream.bootstrap)}" if stream.type == "kafka" else "stream"
+
+
 async def _stream(settings: Settings) -> str:
     async with open_reader(settings.stream) as reader:
         ends = await reader.ends()
@@ -81,7 +95,8 @@ async def _stream(settings: Settings) -> str:
     if missing and settings.stream.type == "kafka":
         names = ", ".join(sorted(missing))
         raise PulsebotError(f"topics missing: {names}; create them: pulsebot topics create")
-    return f"{settings.stream.type}, {len(topics)} topics, {sum(ends.values()):,} records so far"
+    found = f"{plural(len(topics), 'topic')}, {plural(sum(ends.values()), 'record')} so far"
+    return f"{settings.stream.type}, {found}"
 
 
 async def _database(settings: Settings) -> str:

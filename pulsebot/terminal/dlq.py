@@ -29,6 +29,9 @@ def list_(
 ) -> None:
     """List refused records with the reason."""
     letters = deadletters.newest(_open(config), limit)
+    if not letters:
+        typer.echo("no record was refused")
+        return
     rows = tuple(
         (
             str(letter.id),
@@ -44,8 +47,11 @@ def list_(
 
 
 @dlq.command()
-def show(letter: int, config: ConfigOption = None) -> None:
-    """Show one refused record: where it was, why it was refused, and what it holds."""
+def show(
+    letter: Annotated[int, typer.Argument(help="Its id, from `pulsebot dlq list`.")],
+    config: ConfigOption = None,
+) -> None:
+    """Show one refused record: its place, the reason, its content."""
     found = _find(_open(config), [letter])[0]
     value = found.value or b""
     typer.echo(f"record: {found.topic}/{found.partition}@{found.offset}")
@@ -59,21 +65,25 @@ def show(letter: int, config: ConfigOption = None) -> None:
 
 @dlq.command()
 def retry(
-    letters: Annotated[list[int] | None, typer.Argument(help="Ids; all with --all.")] = None,
+    letters: Annotated[
+        list[int] | None, typer.Argument(help="Ids, from `pulsebot dlq list`; or --all.")
+    ] = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="Retry all not retried yet.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Retry all that were not retried yet.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Append refused records to the stream again, for example after an upgrade.
+    """Append refused records to the stream again.
 
-    The bot reads them like any other and notes the retry; one that is still refused becomes a
-    new dead letter.
+    For example after an upgrade. The bot reads them like any other and notes the retry; one
+    that is still refused becomes a new dead letter.
     """
     settings = load_settings(config)
     connection = connect(existing_database(settings), read_only=True)
     ids = deadletters.waiting(connection) if every else letters or []
     if not ids:
-        typer.echo("nothing to retry")
+        typer.echo("nothing to retry" if every else "which ones? Give their ids, or --all")
         return
     found = _find(connection, ids)
     asyncio.run(_append(settings.stream, found))

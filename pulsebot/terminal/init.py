@@ -18,7 +18,7 @@ FILES = {
 
 
 def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")]) -> None:
-    """Write settings and rules that run as they are, on the embedded log."""
+    """Write settings and rules that run as they are."""
     if present := [name for name in FILES if (folder / name).exists()]:
         raise InvalidInput(
             f"{folder / present[0]} exists already; nothing was written. Give another folder"
@@ -28,10 +28,11 @@ def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_template(template), encoding="utf-8")
         typer.echo(f"wrote {path}")
+    enter = "" if folder == Path() else f"cd {folder} && "
     typer.echo(
         f"\nNow, in two terminals:\n"
-        f"  cd {folder} && pulsebot run\n"
-        f"  cd {folder} && crawler run\n"
+        f"  {enter}pulsebot run\n"
+        f"  {enter}crawler run\n"
         'and in a third: pulsebot ask "/status"'
     )
 

@@ -21,7 +21,10 @@ def replay(
     since: Annotated[str, typer.Option(help='Such as "3d", "2026-11-20" or "since monday".')],
     config: ConfigOption = None,
 ) -> None:
-    """Rebuild the views from the log, for everything since a moment; the bot must be stopped."""
+    """Rebuild the views from the log, since a moment.
+
+    The bot must be stopped meanwhile.
+    """
     settings = load_settings(config)
     existing_database(settings)
     now_ms = time.time_ns() // 1_000_000

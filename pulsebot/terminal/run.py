@@ -18,7 +18,7 @@ def run(
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Consume events, evaluate the rules, send what is due, answer questions."""
+    """Consume events, evaluate rules, send what is due, answer."""
     settings = load_settings(config)
     ruleset = load_rules(settings.rules, chats=settings.chats())
     logs.configure(settings.logs, logs.secrets_of(settings))

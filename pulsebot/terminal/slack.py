@@ -21,6 +21,6 @@ def manifest(
     url: Annotated[str, typer.Option(help="Public address, in HTTP mode.")] = DEFAULT_URL,
     config: ConfigOption = None,
 ) -> None:
-    """Print the app manifest, with every command, to be pasted into a new Slack app."""
+    """Print the app manifest to paste into a new Slack app."""
     commands = {command.name: (command.usage, command.help) for command in COMMANDS.values()}
     typer.echo(manifest_text(commands, load_settings(config).slack, url))

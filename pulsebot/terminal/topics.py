@@ -16,7 +16,10 @@ topics = typer.Typer(help="Prepare the stream.", no_args_is_help=True)
 
 @topics.command()
 def create(config: ConfigOption = None) -> None:
-    """Create the topics that are missing, with the settings' partitions and retention."""
+    """Create the topics that are missing.
+
+    Partitions, replication and retention are those of the settings.
+    """
     stream = load_settings(config).stream
     done = asyncio.run(_create(stream, plans(stream)))
     for topic, outcome in done.items():

@@ -10,7 +10,7 @@ from pulsebot.commands.base import Question
 from pulsebot.commands.table import COMMANDS
 from pulsebot.errors import InvalidInput
 from pulsebot.event import CrashData, MessageData, State, StatusData, TriggerData
-from pulsebot.message import Message, Note, Table, plain
+from pulsebot.message import Fields, Message, Note, Table, plain
 from tests.fakes.world import World, world
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -67,7 +67,7 @@ def test_triggers_without_a_window_means_today(past: World) -> None:
 
 def test_triggers_over_a_date(past: World) -> None:
     """A date is a whole civil day of the asker."""
-    assert ask(past, "triggers svc-a 2026-11-22").title == "svc-a: 10 triggers 2026-11-22"
+    assert ask(past, "triggers svc-a 2026-11-22").title == "svc-a: 10 triggers on 2026-11-22"
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_being_behind_is_said(past: World) -> None:
 
 def test_help_names_every_command(past: World) -> None:
     """Each command stands in the help with a line of its own."""
-    rows = table(ask(past, "help")).rows
-    assert len(rows) == len(COMMANDS)
-    assert all(text for _, text in rows)
+    items = next(part.items for part in ask(past, "help").parts if isinstance(part, Fields))
+    assert [usage.split()[0] for usage, _ in items] == [f"/{name}" for name in COMMANDS]
+    assert all(text for _, text in items)
 
 
 def test_clock_trouble_is_told(past: World) -> None:
@@ -166,6 +166,27 @@ def test_triggers_compare_with_the_same_hours_before(past: World) -> None:
     week = plain(ask(past, "triggers svc-a 7d"))
     assert "7 days before: 0 (new)" in week
     assert "by day:" in week
+
+
+@pytest.mark.parametrize(
+    ("now", "window", "said"),
+    [
+        ("2026-10-26T12:00", "yesterday", "the day before:"),  # it had 25 hours
+        ("2026-03-30T12:00", "yesterday", "the day before:"),  # 23 hours
+        ("2026-10-26T12:00", "7d", "7 days before:"),
+        ("2026-11-23T08:58:30", "7d", "7 days before:"),  # counted by whole minutes
+        ("2026-11-23T08:58:30", "25h", "2 days before:"),
+    ],
+)
+def test_the_window_before_is_as_many_days_ago(
+    past: World, now: str, window: str, said: str
+) -> None:
+    """Neither a change of the clocks nor whole minutes make a day more of a window."""
+    now_ms = round(datetime.fromisoformat(now).replace(tzinfo=BERLIN).timestamp() * 1000)
+    reply = COMMANDS["triggers"].answer(
+        past.connection, Question(("svc-a", window), now_ms, BERLIN)
+    )
+    assert f"\n{said}" in plain(reply)
 
 
 def test_old_windows_are_of_whole_quarter_hours(past: World) -> None:

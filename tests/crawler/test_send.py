@@ -121,7 +121,7 @@ def test_lines_from_stdin(read_log: ReadLog, app_env: dict[str, str]) -> None:
         input="\n".join(lines), capture_output=True, text=True, check=False, env=app_env,
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stdout == "sent 1198 event(s), skipped 2 line(s)\n"
+    assert done.stdout == "sent 1,198 events, skipped 2 lines\n"
     first, second = done.stderr.splitlines()
     assert first.startswith("stdin:8: not JSON")
     assert second.startswith("stdin:31: not a valid event")
