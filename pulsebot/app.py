@@ -23,11 +23,12 @@ from pulsebot.commands.table import COMMANDS
 from pulsebot.decide import Decider
 from pulsebot.delivery import Delivery
 from pulsebot.intake import Intake
+from pulsebot.materialize.desk import Around, Desk
 from pulsebot.pipeline import Pipeline
 from pulsebot.ruleset import Ruleset
 from pulsebot.scheduler import Scheduler
 from pulsebot.settings import Settings
-from pulsebot.store import services
+from pulsebot.store import positions, services
 from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
@@ -58,6 +59,7 @@ class App:
     reader: Reader
     pipeline: Pipeline
     scheduler: Scheduler
+    desk: Desk
     stop: asyncio.Event
     address: str | None = None
 
@@ -96,10 +98,13 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
             database,
             lambda: intake.decider.ruleset.digests,
             settings.retention,
+            expire_views=intake.views.expire,
             now_ms=now_ms,
             committed=delivery.wake,
         )
-        app = App(settings, database, chats, delivery, reader, pipeline, scheduler, stop)
+        desk = Desk(Around(database, settings, intake.views, positions.load, now_ms))
+        stack.push_async_callback(desk.close)
+        app = App(settings, database, chats, delivery, reader, pipeline, scheduler, desk, stop)
         if settings.web is not None:
             probes = Probes(
                 database, pipeline, delivery, chats, settings=settings.web, now_ms=now_ms
@@ -133,7 +138,9 @@ async def run_once(app: App) -> None:
     """Consume to the present end of the log, make what digests are due, send what is due."""
     async with app.reader:
         await app.pipeline.start()
+        await app.desk.resume()
         await app.pipeline.run_to_end()
+        await app.desk.built()
     await app.scheduler.digests()
     async with asyncio.TaskGroup() as group:
         group.create_task(app.delivery.run(), name="delivery")
@@ -145,6 +152,7 @@ async def _consume(app: App) -> None:
     """Open the stream, however long that takes, and consume it."""
     async with app.reader:
         await app.pipeline.start()
+        await app.desk.resume()
         # What was loaded stays: the collector need not look at it with every batch.
         gc.collect()
         gc.freeze()

@@ -17,6 +17,7 @@ from pulsebot.terminal.replay import replay
 from pulsebot.terminal.run import run
 from pulsebot.terminal.schema import schema
 from pulsebot.terminal.slack import slack
+from pulsebot.terminal.sql import sql
 from pulsebot.terminal.topics import topics
 
 FAILED = 1
@@ -37,6 +38,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     check,
     init,
     ask,
+    sql,
     replay,
     schema,
 )

@@ -17,6 +17,7 @@ from pulsebot.routing.wording import message_of, subject_of
 from pulsebot.rules.alert import Alert, Transition, key_text
 from pulsebot.rules.engine import Engine, Entry, Outcome
 from pulsebot.ruleset import Ruleset
+from pulsebot.sift import Arrival
 from pulsebot.store import alerts, decisions, marks, outbox
 from pulsebot.store.database import Connection
 from pulsebot.store.decisions import Decision
@@ -40,13 +41,11 @@ class Decider:
         self._engine = Engine(self.ruleset.rules)
         self._engine.load(alerts.load_states(connection))
 
-    def decide(
-        self, connection: Connection, arrivals: Iterable[tuple[Event, int, int]], now_ms: int
-    ) -> None:
+    def decide(self, connection: Connection, arrivals: Iterable[Arrival], now_ms: int) -> None:
         """Evaluate events, each with its event time and its log time, in their order."""
         process = self._engine.process
         outcomes: list[Outcome] = []
-        for event, time_ms, log_ms in arrivals:
+        for event, time_ms, log_ms, _ in arrivals:
             if found := process(event, log_ms, time_ms):
                 outcomes.extend(found)
         self._keep(connection, outcomes, now_ms)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pulsebot.decide import Decider
 from pulsebot.event import AppMessage, Crash, Status, Trigger
 from pulsebot.fingerprint import fingerprint
+from pulsebot.materialize.live import LiveViews
 from pulsebot.settings import Clock
 from pulsebot.sift import Arrival, Batch, Sifter, letter_of
 from pulsebot.store import counts, crashes, deadletters, messages, positions, services, statuses
@@ -41,6 +42,7 @@ class Intake:
 
     def __init__(self, decider: Decider, clock: Clock) -> None:
         self.decider = decider
+        self.views = LiveViews()
         self.totals = Totals()
         self.last_log_ms: dict[Partition, int] = {}
         self._sifter = Sifter(clock)
@@ -51,6 +53,7 @@ class Intake:
         self._sifter.load(connection)
         self._heard.clear()
         self.decider.load(connection)
+        self.views.load(connection)
 
     def apply(
         self,
@@ -66,6 +69,7 @@ class Intake:
         batch = self._sifter.sift(connection, records, now_ms)
         tally = write_views(connection, batch.arrivals)
         services.save(connection, self._news(batch, tally))
+        self.views.take(connection, batch.arrivals)
         self.decider.decide(connection, batch.arrivals, now_ms)
         deadletters.add(connection, batch.letters)
         deadletters.mark_retried(connection, batch.retried, now_ms)
@@ -73,6 +77,11 @@ class Intake:
         positions.save(connection, batch.positions)
         self.last_log_ms.update(batch.log_ms)
         self._account(batch, len(records))
+
+    def advance(self, connection: Connection, now_ms: int) -> None:
+        """Let time pass up to `now_ms`, for the rules and for the views."""
+        self.decider.advance(connection, now_ms)
+        self.views.advance(connection, now_ms)
 
     def refuse(self, connection: Connection, record: Record, reason: str, now_ms: int) -> None:
         """Dead-letter a record and go past it."""
@@ -107,7 +116,7 @@ def write_views(connection: Connection, arrivals: Iterable[Arrival]) -> Tally:
     """Add new events to the built-in views; return what was counted."""
     tally = Tally()
     said: list[tuple[AppMessage, int]] = []
-    for event, time_ms, _ in arrivals:
+    for event, time_ms, _, _ in arrivals:
         if isinstance(event, Trigger):
             tally.add("trigger", event.service, time_ms, event.data.count)
         elif isinstance(event, Status):

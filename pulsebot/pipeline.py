@@ -159,7 +159,7 @@ class Pipeline:
         watermark_ms = self._watermark_ms()
         if watermark_ms is None:
             return
-        await self._until_written(lambda c: self.intake.decider.advance(c, watermark_ms))
+        await self._until_written(lambda c: self.intake.advance(c, watermark_ms))
         self._committed()
 
     def _watermark_ms(self) -> int | None:

@@ -40,10 +40,12 @@ class Scheduler:
         digest_rules: Callable[[], Mapping[str, Digest]],
         retention: Retention,
         *,
+        expire_views: Callable[[Connection, int], bool],
         now_ms: Callable[[], int],
         committed: Callable[[], None],
     ) -> None:
         self._database = database
+        self._expire_views = expire_views
         self._digest_rules = digest_rules
         self._retention = retention
         self._now_ms = now_ms
@@ -79,6 +81,8 @@ class Scheduler:
     async def upkeep(self) -> None:
         """Roll up and delete by age, piece by piece."""
         while await self._database.write(upkeep.piece, self._retention, self._now_ms()):
+            continue
+        while await self._database.write(self._expire_views, self._now_ms()):
             continue
 
 

@@ -90,6 +90,8 @@ class Retention(Section):
     decisions: Days = 30
     outbox: Days = 30
     dead_letters: Days = 30
+    views: Days = 400
+    """Rows of SQL views whose window clause says no RETENTION."""
     marks: Days = 14
     """De-duplication marks; must be longer than the log's own retention."""
 

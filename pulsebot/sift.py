@@ -16,8 +16,8 @@ from pulsebot.store.database import Connection
 from pulsebot.store.deadletters import DeadLetter
 from pulsebot.stream.base import Partition, Record
 
-Arrival = tuple[Event, int, int]
-"""A new event, the event time that it counts for, and the log time of its record (ms)."""
+Arrival = tuple[Event, int, int, Record]
+"""A new event, the event time that it counts for, its log time (both ms), and its record."""
 
 
 @dataclass(slots=True)
@@ -36,10 +36,11 @@ class Batch:
 class Sifter:
     """Sifts for one database; call `load` first and after every transaction that failed."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tables: marks.Tables = marks.LIVE) -> None:
         self._past_ms = clock.past // timedelta(milliseconds=1)
         self._future_ms = clock.future // timedelta(milliseconds=1)
-        self._marks = marks.Marks()
+        self._tables = tables
+        self._marks = marks.Marks(tables)
 
     def load(self, connection: Connection) -> None:
         """Take over the marks that the last committed transaction left."""
@@ -67,12 +68,30 @@ class Sifter:
             log_ms, time_ms = record.timestamp, event.time_ms
             if not log_ms - self._past_ms <= time_ms <= log_ms + self._future_ms:
                 log_ms, time_ms = _clamp(event, record, now_ms, batch)
-            arrivals.append((event, time_ms, log_ms))
+            arrivals.append((event, time_ms, log_ms, record))
         if unmarked:
-            _drop_known(connection, batch, unmarked, now_ms)
+            self._drop_known(connection, batch, unmarked, now_ms)
         self._marks.save(connection, now_ms)
         _reach(batch, records)
         return batch
+
+    def _drop_known(
+        self,
+        connection: Connection,
+        batch: Batch,
+        unmarked: Sequence[tuple[int, bytes]],
+        now_ms: int,
+    ) -> None:
+        """Leave out events without a sequence whose (source, id) is marked; mark the others."""
+        seen = marks.known(connection, [identity for _, identity in unmarked], self._tables)
+        repeated: set[int] = set()
+        for index, identity in unmarked:
+            if identity in seen:
+                repeated.add(index)
+            seen.add(identity)
+        marks.add(connection, (identity for _, identity in unmarked), now_ms, self._tables)
+        batch.arrivals[:] = [a for i, a in enumerate(batch.arrivals) if i not in repeated]
+        batch.duplicates += len(repeated)
 
 
 def _reach(batch: Batch, records: Sequence[Record]) -> None:
@@ -90,21 +109,6 @@ def _clamp(event: Event, record: Record, now_ms: int, batch: Batch) -> tuple[int
         return now_ms, event.time_ms
     batch.clamped[event.service] = batch.clamped.get(event.service, 0) + 1
     return record.timestamp, record.timestamp
-
-
-def _drop_known(
-    connection: Connection, batch: Batch, unmarked: Sequence[tuple[int, bytes]], now_ms: int
-) -> None:
-    """Leave out events without a sequence whose (source, id) is marked; mark the others."""
-    seen = marks.known(connection, [identity for _, identity in unmarked])
-    repeated: set[int] = set()
-    for index, identity in unmarked:
-        if identity in seen:
-            repeated.add(index)
-        seen.add(identity)
-    marks.add(connection, (identity for _, identity in unmarked), now_ms)
-    batch.arrivals[:] = [a for i, a in enumerate(batch.arrivals) if i not in repeated]
-    batch.duplicates += len(repeated)
 
 
 def letter_of(record: Record, reason: str, now_ms: int) -> DeadLetter:

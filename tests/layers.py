@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
         "services",
         frozenset(
             {"bot", "commands", "daybook", "decide", "delivery", "intake", "pipeline"}
-            | {"rebuild", "scheduler", "sift", "web"}
+            | {"materialize", "rebuild", "scheduler", "sift", "web"}
         ),
     ),
     ("process", frozenset({"__main__", "app", "cli", "demo", "terminal"})),
@@ -42,8 +42,11 @@ PURE = ("values", "logic")
 NEIGHBOURS = {
     ("bot", "commands"): "looks the command up in the table",
     ("daybook", "commands"): "a digest ranks services as /unstable and /status do",
+    ("decide", "sift"): "takes what it sifted",
     ("intake", "decide"): "decisions belong to the batch's transaction",
+    ("intake", "materialize"): "SQL views belong to the batch's transaction",
     ("intake", "sift"): "sifting is its first step",
+    ("materialize", "sift"): "reads the log as intake does",
     ("pipeline", "intake"): "hands it each batch",
     ("rebuild", "intake"): "writes the views as intake does",
     ("rebuild", "sift"): "reads the log as intake does",
@@ -72,8 +75,8 @@ CRAWLER_KNOWS = ("pulsebot.event", "pulsebot.errors", "pulsebot.stream", "pulseb
 _PURE_WORDS = """
     __future__ abc base64 bisect calendar collections contextlib copy dataclasses datetime decimal
     difflib enum fractions functools hashlib heapq html itertools json keyword math msgspec numbers
-    operator pydantic pydantic_core re re2 statistics string textwrap types typing unicodedata
-    zoneinfo
+    operator pydantic pydantic_core re re2 sqlglot statistics string textwrap types typing
+    unicodedata zoneinfo
 """
 PURE_IMPORTS = frozenset(_PURE_WORDS.split())
 IMPURE = {("pulsebot.event", "uuid"): "an event is given its id by whoever makes it"}

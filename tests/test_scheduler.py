@@ -29,6 +29,7 @@ def scheduler(database: Database, now: str) -> Scheduler:
         database,
         lambda: {"daily": DAILY},
         Retention(),
+        expire_views=lambda _connection, _now_ms: False,
         now_ms=lambda: ms(now),
         committed=lambda: None,
     )

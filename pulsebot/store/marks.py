@@ -7,6 +7,7 @@ handful of numbers however long it runs; any other by a hash of (source, id).
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,40 @@ It takes 4,096 events lost for good before a repetition of the oldest could coun
 """
 
 _CHUNK = 500
+
+
+class Tables(NamedTuple):
+    """Names of the two tables that hold a set of marks."""
+
+    ranges: str
+    ids: str
+
+
+LIVE = Tables("mark_range", "mark_id")
+"""The marks of what the bot itself consumed."""
+
+
+def tables_of(view: int) -> Tables:
+    """Return the tables of the marks of a view while it is built from the log."""
+    return Tables(f"mark_range_{view}", f"mark_id_{view}")
+
+
+def create(connection: Connection, tables: Tables) -> None:
+    """Make the tables of a further set of marks, empty."""
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {tables.ranges} (producer TEXT PRIMARY KEY,"
+        " ranges BLOB NOT NULL, seen_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+    )
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {tables.ids} (hash BLOB PRIMARY KEY,"
+        " seen_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+    )
+
+
+def drop(connection: Connection, tables: Tables) -> None:
+    """Delete a further set of marks."""
+    for table in tables:
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 class Ranges:
@@ -74,13 +109,14 @@ class Ranges:
 class Marks:
     """The marks of one database, cached; `take_dirty` gives what to write in this transaction."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Tables = LIVE) -> None:
+        self._table = tables.ranges
         self._ranges: dict[str, Ranges] = {}
         self._dirty: set[str] = set()
 
     def load(self, connection: Connection) -> None:
         """Read all producers' ranges."""
-        rows = connection.execute("SELECT producer, ranges FROM mark_range")
+        rows = connection.execute(f"SELECT producer, ranges FROM {self._table}")
         self._ranges = {
             producer: Ranges(msgspec.msgpack.decode(blob, type=list[tuple[int, int]]))
             for producer, blob in rows
@@ -98,7 +134,7 @@ class Marks:
     def save(self, connection: Connection, now_ms: int) -> None:
         """Write what changed since the last time."""
         connection.executemany(
-            "INSERT INTO mark_range VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+            f"INSERT INTO {self._table} VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
             " SET ranges = excluded.ranges, seen_ms = excluded.seen_ms",
             [
                 (producer, msgspec.msgpack.encode(self._ranges[producer].pairs()), now_ms)
@@ -113,19 +149,21 @@ def identity(source: str, event_id: str) -> bytes:
     return hashlib.blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
 
 
-def known(connection: Connection, identities: Sequence[bytes]) -> set[bytes]:
+def known(connection: Connection, identities: Sequence[bytes], tables: Tables = LIVE) -> set[bytes]:
     """Return those of the identities that are marked already."""
     found: set[bytes] = set()
     for i in range(0, len(identities), _CHUNK):
         chunk = identities[i : i + _CHUNK]
         holes = ",".join("?" * len(chunk))
-        rows = connection.execute(f"SELECT hash FROM mark_id WHERE hash IN ({holes})", chunk)
+        rows = connection.execute(f"SELECT hash FROM {tables.ids} WHERE hash IN ({holes})", chunk)
         found.update(row[0] for row in rows)
     return found
 
 
-def add(connection: Connection, identities: Iterable[bytes], now_ms: int) -> None:
+def add(
+    connection: Connection, identities: Iterable[bytes], now_ms: int, tables: Tables = LIVE
+) -> None:
     """Mark identities."""
     connection.executemany(
-        "INSERT OR IGNORE INTO mark_id VALUES (?, ?)", [(i, now_ms) for i in identities]
+        f"INSERT OR IGNORE INTO {tables.ids} VALUES (?, ?)", [(i, now_ms) for i in identities]
     )

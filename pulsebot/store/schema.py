@@ -137,6 +137,37 @@ def first_release(db: Database) -> None:
     _run(db.conn, _TABLES)
 
 
+_SQL_VIEWS = """
+CREATE TABLE sql_view (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, kind TEXT NOT NULL,
+    statement TEXT NOT NULL, origin TEXT NOT NULL, zone TEXT NOT NULL, state TEXT NOT NULL,
+    max_keys INTEGER NOT NULL, retention_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+    since_ms INTEGER, late INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE UNIQUE INDEX sql_view_name ON sql_view (name, state);
+
+CREATE TABLE sql_view_position (
+    view INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+    next_offset INTEGER NOT NULL, PRIMARY KEY (view, topic, partition)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sql_view_removed (
+    view INTEGER NOT NULL, key TEXT NOT NULL, start_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL, PRIMARY KEY (view, key, start_ms)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sql_view_removed_revision ON sql_view_removed (view, revision);
+
+CREATE TABLE sql_revision (revision INTEGER NOT NULL) STRICT;
+INSERT INTO sql_revision VALUES (0);
+"""
+
+
+@migrations()
+def views_in_sql(db: Database) -> None:
+    """Make room for views that people write in SQL; their rows are in tables of their own."""
+    _run(db.conn, _SQL_VIEWS)
+
+
 def _run(connection: sqlite3.Connection, script: str) -> None:
     # Connection.executescript would commit the transaction that the migration runs in.
     for statement in script.split(";\n"):

@@ -54,7 +54,7 @@ class World:
     def advance(self, now_ms: int) -> None:
         """Let time pass."""
         with transaction(self.connection):
-            self.intake.decider.advance(self.connection, now_ms)
+            self.intake.advance(self.connection, now_ms)
 
 
 @contextmanager

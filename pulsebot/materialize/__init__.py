@@ -1,0 +1,1 @@
+"""Materializing: SQL views are kept up to date, built from old events, and asked."""

@@ -1,0 +1,61 @@
+"""Definitions: what the statements of the catalog mean together.
+
+Streams are read before the views that read them; a name can mean one thing only.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pulsebot.civil import zone_of
+from pulsebot.store.viewcatalog import Entry
+from pulsebot.views.dialect import parse_one
+from pulsebot.views.place import InvalidSql, Place
+from pulsebot.views.plan import TablePlan
+from pulsebot.views.planner import stream_source, table_plan
+from pulsebot.views.source import BUILT_IN, Source
+from pulsebot.views.statement import Create, Query
+
+
+@dataclass(slots=True)
+class Definitions:
+    """All streams by name, and the plan of each table by the id of its version."""
+
+    sources: dict[str, Source] = field(default_factory=lambda: dict(BUILT_IN))
+    plans: dict[int, TablePlan] = field(default_factory=dict)
+    entries: dict[int, Entry] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry in; what it reads must be here."""
+        query = query_of(entry.statement)
+        if entry.kind == "STREAM":
+            self.sources[entry.name] = stream_source(entry.name, query, self.sources)
+        else:
+            self.plans[entry.id] = table_plan(query, self.sources, zone_of(entry.zone))
+        self.entries[entry.id] = entry
+
+    def readers(self, name: str) -> list[str]:
+        """Return the names of what reads a stream, directly or not."""
+        found = [source.name for source in self.sources.values() if name in source.parents]
+        for view, plan in self.plans.items():
+            if name in (plan.source.name, *plan.source.parents):
+                found.append(self.entries[view].name)
+        return sorted(set(found))
+
+
+def definitions(entries: Iterable[Entry]) -> Definitions:
+    """Return what entries mean, given oldest first."""
+    found = Definitions()
+    for entry in entries:
+        found.add(entry)
+    return found
+
+
+def query_of(statement: str) -> Query:
+    """Return the SELECT of a CREATE … AS SELECT that was accepted once."""
+    created = parse_one(statement)
+    if not isinstance(created, Create) or created.query is None:
+        raise InvalidSql("expected CREATE … AS SELECT", Place())
+    return created.query
+
+
+Sources = Mapping[str, Source]

@@ -1,0 +1,174 @@
+"""A keeper: one view's rows in the database, kept up to date by what batches bring.
+
+What a batch brings is merged with the states that are kept, in the caller's transaction. The
+states of recent rows stay in memory as well; after a transaction that failed, a new keeper is
+made. This module must not know where rows come from.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from pulsebot.civil import local_time
+from pulsebot.store import viewcatalog, viewtables
+from pulsebot.store.database import Connection
+from pulsebot.store.viewcatalog import Entry
+from pulsebot.store.viewtables import HIDDEN, SHOWN, WAITING, RowAt, Shape, StoredRow
+from pulsebot.views.plan import TablePlan
+from pulsebot.views.table import Row, Slot, Table
+
+CACHED = 50_000
+"""Rows of a view whose states are kept in memory."""
+
+_BOUNDS_CACHED = 5_000
+
+
+class Keeper:
+    """Keeps one version of one table."""
+
+    def __init__(self, connection: Connection, entry: Entry, plan: TablePlan) -> None:
+        self.entry = entry
+        self.plan = plan
+        self.shape = shape_of(entry, plan)
+        self.closed_ms = 0
+        """The time up to which windows have ended."""
+        self._table = Table(plan)
+        self._states: dict[Slot, list[Any]] = {}
+        self._json: dict[tuple[Any, ...], str] = {}
+        self._known = viewtables.keys(connection, self.shape)
+        self._bounds: dict[int, str] = {}
+
+    def take(self, connection: Connection, rows: Iterable[Row], revision: int) -> bool:
+        """Take in rows of the view's source; return whether anything changed."""
+        gathered = self._table.gather(rows)
+        brought, refused = self._admitted(gathered.states)
+        if gathered.late or refused:
+            viewcatalog.count_lost(connection, self.entry.id, gathered.late, refused)
+        if not brought:
+            return False
+        if self.plan.gap_ms is not None:
+            merged = self._joined(connection, brought, revision)
+        else:
+            merged = self._merged(connection, brought)
+        viewtables.write(connection, self.shape, map(self._stored, *_unzip(merged)), revision)
+        return True
+
+    def close(self, connection: Connection, now_ms: int, revision: int) -> int:
+        """Let the windows end that ended by `now_ms`; return how many rows this shows."""
+        self.closed_ms = now_ms - (self.plan.grace_ms or 0)
+        return viewtables.close(connection, self.shape, self.closed_ms, revision)
+
+    def due(self, connection: Connection, now_ms: int) -> bool:
+        """Tell whether `close` would show anything."""
+        ended_ms = now_ms - (self.plan.grace_ms or 0)
+        return self.plan.final and viewtables.waiting(connection, self.shape, ended_ms)
+
+    def expire(self, connection: Connection, now_ms: int, revision: int, limit: int) -> int:
+        """Delete up to `limit` rows whose window is past the retention; return how many."""
+        if not self.shape.windowed:
+            return 0
+        old = viewtables.ended(connection, self.shape, now_ms - self.entry.retention_ms, limit)
+        if old:
+            viewtables.remove(connection, self.shape, old, revision)
+            self._states.clear()
+            self._known = viewtables.keys(connection, self.shape)
+        return len(old)
+
+    def _admitted(self, states: Mapping[Slot, list[Any]]) -> tuple[dict[Slot, list[Any]], int]:
+        """Leave out rows whose key would be one too many; return the others, and how many."""
+        admitted: dict[Slot, list[Any]] = {}
+        refused = 0
+        for slot, state in states.items():
+            key = self._key(slot)
+            if key not in self._known:
+                if len(self._known) >= self.entry.max_keys:
+                    refused += 1
+                    continue
+                self._known.add(key)
+            admitted[slot] = state
+        return admitted, refused
+
+    def _key(self, slot: Slot) -> str:
+        key = self._json.get(slot.key)
+        if key is None:
+            if len(self._json) >= CACHED:
+                self._json.clear()
+            key = self._json[slot.key] = viewtables.encoded(slot.key)
+        return key
+
+    def _merged(
+        self, connection: Connection, brought: Mapping[Slot, list[Any]]
+    ) -> dict[Slot, list[Any]]:
+        unknown = {
+            slot: RowAt(self._key(slot), slot.start_ms)
+            for slot in brought
+            if slot not in self._states
+        }
+        kept = viewtables.states(connection, self.shape, unknown.values()) if unknown else {}
+        merged: dict[Slot, list[Any]] = {}
+        for slot, state in brought.items():
+            earlier = self._states.get(slot) or kept.get(unknown[slot])
+            merged[slot] = self._table.merge(earlier, state) if earlier else state
+        self._remember(merged)
+        return merged
+
+    def _remember(self, merged: Mapping[Slot, list[Any]]) -> None:
+        self._states.update(merged)
+        if len(self._states) > CACHED:
+            for slot in list(islice(self._states, len(self._states) - CACHED // 2)):
+                del self._states[slot]
+
+    def _joined(
+        self, connection: Connection, brought: Mapping[Slot, list[Any]], revision: int
+    ) -> dict[Slot, list[Any]]:
+        """Join sessions with those that are kept; what they absorb is deleted."""
+        gap_ms = self.plan.gap_ms or 0
+        parts = self._table.sessions(dict(brought))
+        absorbed: set[RowAt] = set()
+        for slot in list(parts):
+            key = self._key(slot)
+            touching = viewtables.overlapping(
+                connection, self.shape, key, slot.start_ms - gap_ms, slot.end_ms + gap_ms
+            )
+            for start_ms, end_ms, states in touching:
+                at = RowAt(key, start_ms)
+                if at in absorbed:
+                    continue
+                absorbed.add(at)
+                kept = Slot(slot.key, start_ms, end_ms)
+                parts[kept] = self._table.merge(parts[kept], states) if kept in parts else states
+        joined = self._table.sessions(parts)
+        left = {RowAt(self._key(slot), slot.start_ms) for slot in joined}
+        viewtables.remove(connection, self.shape, absorbed - left, revision)
+        return joined
+
+    def _stored(self, slot: Slot, states: list[Any]) -> StoredRow:
+        values, passes = self._table.outputs(slot, states)
+        shown = SHOWN if passes else HIDDEN
+        if passes and self.plan.final and slot.end_ms > self.closed_ms:
+            shown = WAITING
+        bounds: tuple[str | None, str | None] = (None, None)
+        if self.shape.windowed:
+            bounds = (self._readable(slot.start_ms), self._readable(slot.end_ms))
+        at = RowAt(self._key(slot), slot.start_ms)
+        return StoredRow(at, slot.end_ms, bounds, values, states, shown)
+
+    def _readable(self, ms: int) -> str:
+        text = self._bounds.get(ms)
+        if text is None:
+            if len(self._bounds) >= _BOUNDS_CACHED:
+                self._bounds.clear()
+            local = local_time(ms, self.plan.zone)
+            precise = "milliseconds" if ms % 1000 else "seconds"
+            text = self._bounds[ms] = local.isoformat(timespec=precise)
+        return text
+
+
+def _unzip(merged: Mapping[Slot, list[Any]]) -> tuple[Iterable[Slot], Iterable[list[Any]]]:
+    return merged.keys(), merged.values()
+
+
+def shape_of(entry: Entry, plan: TablePlan) -> Shape:
+    """Return the columns under which a version is kept."""
+    columns = tuple((output.name, output.type.column, output.key) for output in plan.outputs)
+    return Shape(entry.id, entry.name, columns, plan.window is not None)

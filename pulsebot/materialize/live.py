@@ -1,0 +1,149 @@
+"""Live views: every batch of new events is taken into all views, in the batch's transaction.
+
+Triggers, of which there are many, are grouped once for all views by the attributes that any
+of them reads and by minute; so a further view costs by the groups, not by the events.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pulsebot.event import Kind, Trigger
+from pulsebot.materialize.definitions import Definitions, definitions
+from pulsebot.materialize.keeper import Keeper
+from pulsebot.sift import Arrival
+from pulsebot.store import viewcatalog
+from pulsebot.store.database import Connection
+from pulsebot.views.plan import TablePlan
+from pulsebot.views.source import times_of
+from pulsebot.views.table import Row
+from pulsebot.window import MINUTE_MS
+
+EXPIRED_PIECE = 5_000
+"""Rows deleted in one transaction."""
+
+
+class LiveViews:
+    """The live views of one database; call `load` first and after every failed transaction."""
+
+    def __init__(self) -> None:
+        self.definitions = Definitions()
+        self._keepers: dict[int, Keeper] = {}
+        self._signature: Callable[[Any], Any] = _signature(frozenset())
+        self._grouped: list[Keeper] = []
+        self._single: dict[Kind, list[Keeper]] = {}
+
+    def load(self, connection: Connection) -> None:
+        """Take over the catalog, with what the last committed transaction left."""
+        entries = [e for e in viewcatalog.entries(connection) if e.state == "live"]
+        self.definitions = definitions(entries)
+        self._keepers = {
+            view: Keeper(connection, self.definitions.entries[view], plan)
+            for view, plan in self.definitions.plans.items()
+        }
+        self._arrange()
+
+    def _arrange(self) -> None:
+        keepers = self._keepers.values()
+        self._grouped = [keeper for keeper in keepers if _is_grouped(keeper.plan)]
+        self._single = {kind: [] for kind in Kind}
+        for keeper in keepers:
+            if not _is_grouped(keeper.plan):
+                self._single[keeper.plan.source.kind].append(keeper)
+        shared = frozenset[str]().union(*(keeper.plan.shared for keeper in self._grouped))
+        self._signature = _signature(shared)
+
+    def take(self, connection: Connection, arrivals: Sequence[Arrival]) -> None:
+        """Take new events into every view, in the caller's transaction."""
+        if not self._keepers or not arrivals:
+            return
+        revision = viewcatalog.next_revision(connection)
+        if self._grouped:
+            grouped = group(arrivals, self._signature)
+            for keeper in self._grouped:
+                keeper.take(connection, grouped, revision)
+        for kind, keepers in self._single.items():
+            if keepers and (rows := single(arrivals, kind)):
+                for keeper in keepers:
+                    keeper.take(connection, rows, revision)
+
+    def advance(self, connection: Connection, now_ms: int) -> None:
+        """Let time pass: windows end that ended by then, where a view waits for that."""
+        due = [k for k in self._keepers.values() if k.plan.final and k.due(connection, now_ms)]
+        for keeper in self._keepers.values():
+            keeper.closed_ms = max(keeper.closed_ms, now_ms - (keeper.plan.grace_ms or 0))
+        if due:
+            revision = viewcatalog.next_revision(connection)
+            for keeper in due:
+                keeper.close(connection, now_ms, revision)
+
+    def expire(self, connection: Connection, now_ms: int) -> bool:
+        """Delete what is past its retention, a piece of it; return whether there is more."""
+        revision = viewcatalog.next_revision(connection)
+        gone = [
+            keeper.expire(connection, now_ms, revision, EXPIRED_PIECE)
+            for keeper in self._keepers.values()
+        ]
+        return any(count >= EXPIRED_PIECE for count in gone)
+
+
+def _is_grouped(plan: TablePlan) -> bool:
+    return plan.grouped and plan.source.kind is Kind.TRIGGER
+
+
+def rows_of(plan: TablePlan, arrivals: Sequence[Arrival]) -> list[Row]:
+    """Return what one plan alone takes of new events."""
+    if _is_grouped(plan):
+        return group(arrivals, _signature(plan.shared))
+    return single(arrivals, plan.source.kind)
+
+
+_PARTS: Mapping[str, Callable[[Any], Any]] = {
+    "INSTANCE_ID": lambda event: event.instance,
+    "NAME": lambda event: event.data.name,
+    "TAGS": lambda event: tuple(event.data.tags.items()),
+}
+
+
+def _signature(shared: frozenset[str]) -> Callable[[Any], Any]:
+    """Return what tells events apart that differ in an attribute which some view reads."""
+    parts = [part for name, part in _PARTS.items() if name in shared]
+    if not parts:
+        return lambda event: event.service
+    if len(parts) == 1:
+        [part] = parts
+        return lambda event: (event.service, part(event))
+    return lambda event: (event.service, *[part(event) for part in parts])
+
+
+def group(arrivals: Iterable[Arrival], signature: Callable[[Any], Any]) -> list[Row]:
+    """Return triggers as rows, those as one that share attributes and minute."""
+    counts: dict[tuple[Any, int], int] = {}
+    samples: dict[tuple[Any, int], Any] = {}
+    for event, time_ms, _, _ in arrivals:
+        if isinstance(event, Trigger):
+            shape = signature(event), time_ms // MINUTE_MS
+            if shape in counts:
+                counts[shape] += event.data.count
+            else:
+                counts[shape] = event.data.count
+                samples[shape] = event
+    return [
+        Row(samples[shape], shape[1] * MINUTE_MS, times, 0, (0, 0, 0))
+        for shape, times in counts.items()
+    ]
+
+
+def single(arrivals: Iterable[Arrival], kind: Kind) -> list[Row]:
+    """Return the events of a kind as rows, one each."""
+    times = times_of(kind)
+    return [
+        Row(
+            event,
+            time_ms,
+            times(event),
+            log_ms,
+            (record.timestamp, record.partition, record.offset),
+        )
+        for event, time_ms, log_ms, record in arrivals
+        if event.kind is kind
+    ]

@@ -1,0 +1,148 @@
+"""The catalog of SQL views: what was created, by whom, and how far each is.
+
+A view that is replaced has two entries for a while: one `live`, one `building`. This module
+must not know what statements mean.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pulsebot.store.database import Connection
+from pulsebot.stream.base import Partition
+
+State = Literal["building", "live"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One version of a view or stream.
+
+    `since_ms` tells from which event time on it is complete, None for since ever; `late` and
+    `refused` count rows that came after the grace period, or whose key was one too many.
+    `origin` is the file that declares it, or empty.
+    """
+
+    id: int
+    name: str
+    kind: Literal["TABLE", "STREAM"]
+    statement: str
+    origin: str
+    zone: str
+    state: State
+    max_keys: int
+    retention_ms: int
+    created_ms: int
+    since_ms: int | None
+    late: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be entered."""
+
+    name: str
+    kind: Literal["TABLE", "STREAM"]
+    statement: str
+    zone: str
+    max_keys: int
+    retention_ms: int
+    created_ms: int
+    origin: str = ""
+
+
+_COLUMNS = (
+    "id, name, kind, statement, origin, zone, state, max_keys, retention_ms, created_ms,"
+    " since_ms, late, refused"
+)
+
+
+def add(connection: Connection, draft: Draft, state: State) -> Entry:
+    """Enter a view; a version of the same name and state must not be there."""
+    cursor = connection.execute(
+        "INSERT INTO sql_view (name, kind, statement, zone, max_keys, retention_ms, created_ms,"
+        " origin, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (draft.name, draft.kind, draft.statement, draft.zone, draft.max_keys,
+         draft.retention_ms, draft.created_ms, draft.origin, state),
+    )  # fmt: skip
+    return get(connection, int(cursor.lastrowid or 0))
+
+
+def get(connection: Connection, view: int) -> Entry:
+    """Return an entry by its id; it must be there."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM sql_view WHERE id = ?", (view,)).fetchone()
+    return Entry(*row)
+
+
+def entries(connection: Connection) -> list[Entry]:
+    """Return all entries, oldest first: what a view reads was created before it."""
+    return [
+        Entry(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM sql_view ORDER BY id")
+    ]
+
+
+def find(connection: Connection, name: str, state: State = "live") -> Entry | None:
+    """Return the version of a name that is in a state."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM sql_view WHERE name = ? AND state = ?", (name, state)
+    ).fetchone()
+    return Entry(*row) if row else None
+
+
+def remove(connection: Connection, view: int) -> None:
+    """Take an entry out, and all that is noted of it."""
+    for table in ("sql_view_position", "sql_view_removed"):
+        connection.execute(f"DELETE FROM {table} WHERE view = ?", (view,))
+    connection.execute("DELETE FROM sql_view WHERE id = ?", (view,))
+
+
+def make_live(connection: Connection, view: int) -> None:
+    """Note that a version has caught up; there must be no other live one of its name."""
+    connection.execute("DELETE FROM sql_view_position WHERE view = ?", (view,))
+    connection.execute("UPDATE sql_view SET state = 'live' WHERE id = ?", (view,))
+
+
+def note_since(connection: Connection, view: int, since_ms: int) -> None:
+    """Note that a version has nothing from before a time; the latest such time counts."""
+    connection.execute(
+        "UPDATE sql_view SET since_ms = max(coalesce(since_ms, 0), ?) WHERE id = ?",
+        (since_ms, view),
+    )
+
+
+def count_lost(connection: Connection, view: int, late: int, refused: int) -> None:
+    """Add to what a view could not take."""
+    connection.execute(
+        "UPDATE sql_view SET late = late + ?, refused = refused + ? WHERE id = ?",
+        (late, refused, view),
+    )
+
+
+def save_positions(connection: Connection, view: int, positions: Mapping[Partition, int]) -> None:
+    """Note how far a version that is being built has read."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO sql_view_position VALUES (?, ?, ?, ?)",
+        [(view, *partition, offset) for partition, offset in positions.items()],
+    )
+
+
+def positions(connection: Connection, view: int) -> dict[Partition, int]:
+    """Return how far a version that is being built has read."""
+    rows = connection.execute(
+        "SELECT topic, partition, next_offset FROM sql_view_position WHERE view = ?", (view,)
+    )
+    return {Partition(topic, number): offset for topic, number, offset in rows}
+
+
+def next_revision(connection: Connection) -> int:
+    """Return the revision of this transaction's changes: one more than the last one's."""
+    row = connection.execute(
+        "UPDATE sql_revision SET revision = revision + 1 RETURNING revision"
+    ).fetchone()
+    return int(row[0])
+
+
+def revision(connection: Connection) -> int:
+    """Return the revision of the latest change to any view."""
+    return int(connection.execute("SELECT revision FROM sql_revision").fetchone()[0])

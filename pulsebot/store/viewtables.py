@@ -1,0 +1,212 @@
+"""The rows of SQL views: per version one table of ours, and under the view's own name a SQL view.
+
+The table `view_ID` holds for each key and window the visible columns, the states of the
+aggregates, and the revision of the last change. The SQL view shows what is meant to be seen,
+with window bounds as readable local times, to any tool that reads SQLite.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pulsebot.store.database import Connection
+
+HIDDEN, SHOWN, WAITING = 0, 1, 2
+"""HAVING hides a row; EMIT FINAL lets it wait for the end of its window."""
+
+RESERVED = frozenset({"WINDOWSTART", "WINDOWEND", "WINDOWSTART_MS", "WINDOWEND_MS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The columns of a version: name, SQLite type, and whether it is a part of the key."""
+
+    view: int
+    name: str
+    columns: tuple[tuple[str, str, bool], ...]
+    windowed: bool
+
+    @property
+    def table(self) -> str:
+        """Name of the table that holds the rows."""
+        return f"view_{self.view}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowAt:
+    """Key, as JSON, and start of the window (ms); 0 where there are no windows."""
+
+    key: str
+    start_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A row as it is written: `bounds` are the window's ends as people read them."""
+
+    at: RowAt
+    end_ms: int
+    bounds: tuple[str | None, str | None]
+    values: Sequence[Any]
+    states: Sequence[Any]
+    shown: int
+
+
+def create(connection: Connection, shape: Shape) -> None:
+    """Make the table of a version, empty."""
+    columns = "".join(f", {quoted(name)} {kind}" for name, kind, _ in shape.columns)
+    connection.execute(
+        f"CREATE TABLE {shape.table} (_key TEXT NOT NULL, _start_ms INTEGER NOT NULL,"
+        f" _end_ms INTEGER NOT NULL, _state BLOB NOT NULL, _shown INTEGER NOT NULL,"
+        f" _revision INTEGER NOT NULL, WINDOWSTART TEXT, WINDOWEND TEXT{columns},"
+        " PRIMARY KEY (_key, _start_ms)) WITHOUT ROWID"
+    )
+    connection.execute(f"CREATE INDEX {shape.table}_revision ON {shape.table} (_revision)")
+    if shape.windowed:
+        connection.execute(f"CREATE INDEX {shape.table}_end ON {shape.table} (_end_ms)")
+    for name, _, is_key in shape.columns:
+        if is_key:
+            index = quoted(f"{shape.table}_{name}")
+            connection.execute(f"CREATE INDEX {index} ON {shape.table} ({quoted(name)}, _start_ms)")
+
+
+def show(connection: Connection, shape: Shape) -> None:
+    """Let the view's name mean this version from now on."""
+    visible = [quoted(name) for name, _, _ in shape.columns]
+    if shape.windowed:
+        visible += ["WINDOWSTART", "WINDOWEND", "_start_ms AS WINDOWSTART_MS"]
+        visible += ["_end_ms AS WINDOWEND_MS"]
+    connection.execute(f"DROP VIEW IF EXISTS {quoted(shape.name)}")
+    connection.execute(
+        f"CREATE VIEW {quoted(shape.name)} AS SELECT {', '.join(visible)} FROM {shape.table}"
+        f" WHERE _shown = {SHOWN}"
+    )
+
+
+def hide(connection: Connection, name: str) -> None:
+    """Take the name away."""
+    connection.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
+
+
+def drop(connection: Connection, view: int) -> None:
+    """Delete the rows of a version."""
+    connection.execute(f"DROP TABLE IF EXISTS view_{view}")
+
+
+def taken(connection: Connection, name: str) -> bool:
+    """Tell whether a name already means a table of ours."""
+    row = connection.execute(
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", (name,)
+    ).fetchone()
+    return row is not None or name.upper().startswith(("SQLITE_", "VIEW_", "MARK_"))
+
+
+def states(connection: Connection, shape: Shape, wanted: Iterable[RowAt]) -> dict[RowAt, list[Any]]:
+    """Return the aggregates' states of those of the rows that are there."""
+    statement = f"SELECT _state FROM {shape.table} WHERE _key = ? AND _start_ms = ?"
+    found: dict[RowAt, list[Any]] = {}
+    for at in wanted:
+        row = connection.execute(statement, (at.key, at.start_ms)).fetchone()
+        if row is not None:
+            found[at] = msgspec.msgpack.decode(row[0])
+    return found
+
+
+def overlapping(
+    connection: Connection, shape: Shape, key: str, start_ms: int, end_ms: int
+) -> list[tuple[int, int, list[Any]]]:
+    """Return start, end and states of a key's rows that touch [start_ms, end_ms]."""
+    rows = connection.execute(
+        f"SELECT _start_ms, _end_ms, _state FROM {shape.table}"
+        " WHERE _key = ? AND _start_ms <= ? AND _end_ms >= ?",
+        (key, end_ms, start_ms),
+    )
+    return [(start, end, msgspec.msgpack.decode(state)) for start, end, state in rows]
+
+
+def write(connection: Connection, shape: Shape, rows: Iterable[StoredRow], revision: int) -> None:
+    """Write rows, each in the place of what was kept for its key and window."""
+    names = [quoted(name) for name, _, _ in shape.columns]
+    columns = ["_key", "_start_ms", "_end_ms", "_state", "_shown", "_revision",
+               "WINDOWSTART", "WINDOWEND", *names]  # fmt: skip
+    changed = ["_end_ms", "_state", "_shown", "_revision", "WINDOWEND", *names]
+    connection.executemany(
+        f"INSERT INTO {shape.table} ({', '.join(columns)}) VALUES"
+        f" ({', '.join('?' * len(columns))}) ON CONFLICT DO UPDATE SET"
+        f" {', '.join(f'{name} = excluded.{name}' for name in changed)}",
+        [
+            (
+                *(row.at.key, row.at.start_ms, row.end_ms, msgspec.msgpack.encode(row.states)),
+                *(row.shown, revision, *row.bounds, *map(_stored, row.values)),
+            )
+            for row in rows
+        ],
+    )
+
+
+def remove(connection: Connection, shape: Shape, rows: Iterable[RowAt], revision: int) -> None:
+    """Delete rows, and note that they were there."""
+    gone = [(row.key, row.start_ms) for row in rows]
+    connection.executemany(f"DELETE FROM {shape.table} WHERE _key = ? AND _start_ms = ?", gone)
+    connection.executemany(
+        "INSERT OR REPLACE INTO sql_view_removed VALUES (?, ?, ?, ?)",
+        [(shape.view, *row, revision) for row in gone],
+    )
+
+
+def close(connection: Connection, shape: Shape, before_ms: int, revision: int) -> int:
+    """Show the rows that waited for a window which ended by then; return how many."""
+    return connection.execute(
+        f"UPDATE {shape.table} SET _shown = {SHOWN}, _revision = ?"
+        f" WHERE _shown = {WAITING} AND _end_ms <= ?",
+        (revision, before_ms),
+    ).rowcount
+
+
+def waiting(connection: Connection, shape: Shape, before_ms: int) -> bool:
+    """Tell whether a row waits for a window that ended by then."""
+    return (
+        connection.execute(
+            f"SELECT 1 FROM {shape.table} WHERE _shown = {WAITING} AND _end_ms <= ? LIMIT 1",
+            (before_ms,),
+        ).fetchone()
+        is not None
+    )
+
+
+def ended(connection: Connection, shape: Shape, before_ms: int, limit: int) -> list[RowAt]:
+    """Return up to `limit` rows whose window ended before a moment, oldest first."""
+    rows = connection.execute(
+        f"SELECT _key, _start_ms FROM {shape.table} WHERE _end_ms < ? ORDER BY _end_ms LIMIT ?",
+        (before_ms, limit),
+    )
+    return [RowAt(*row) for row in rows]
+
+
+def keys(connection: Connection, shape: Shape) -> set[str]:
+    """Return the keys that are kept, as JSON."""
+    return {row[0] for row in connection.execute(f"SELECT DISTINCT _key FROM {shape.table}")}
+
+
+def encoded(key: Sequence[Any]) -> str:
+    """Return a key as JSON."""
+    return msgspec.json.encode(key).decode()
+
+
+def decoded(key: str) -> tuple[Any, ...]:
+    """Return a key from its JSON."""
+    return tuple(msgspec.json.decode(key))
+
+
+def quoted(name: str) -> str:
+    """Return a name as it may stand in a statement, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _stored(value: Any) -> Any:  # noqa: ANN401 - whatever an expression gave
+    return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
+
+
+Columns = Mapping[str, str]

@@ -1,0 +1,396 @@
+"""The planner: a SELECT over a stream, checked and compiled.
+
+`table_plan` turns a query into the keys, windows, aggregates and outputs of a table;
+`stream_source` turns one without aggregates into a further source of rows. Everything that can
+be wrong with a statement is found here. This module must not know what is kept, or where.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlglot import exp
+
+from pulsebot.civil import zone_of
+from pulsebot.errors import InvalidInput
+from pulsebot.views import windowing
+from pulsebot.views.aggregates.table import AGGREGATES
+from pulsebot.views.datatype import Type, fits
+from pulsebot.views.expression import (
+    Column,
+    Compiled,
+    Evaluate,
+    Scope,
+    compile_condition,
+    compile_expression,
+)
+from pulsebot.views.place import InvalidSql, nearest
+from pulsebot.views.plan import Applied, Output, TablePlan
+from pulsebot.views.source import Source
+from pulsebot.views.statement import Query
+
+MAX_OUTPUTS = 50
+BOUNDS = ("WINDOWSTART", "WINDOWEND")
+_TAKEN = {*BOUNDS, "WINDOWSTART_MS", "WINDOWEND_MS"}
+
+
+def table_plan(query: Query, sources: Mapping[str, Source], zone: ZoneInfo) -> TablePlan:
+    """Check and compile the SELECT of a table; `zone` is that of days unless it names one."""
+    return _Planner(query, sources, zone).table()
+
+
+def stream_source(name: str, query: Query, sources: Mapping[str, Source]) -> Source:
+    """Check and compile the SELECT of a stream: filtered and mapped rows of another."""
+    return _Planner(query, sources, ZoneInfo("UTC")).stream(name)
+
+
+class _Planner:
+    def __init__(self, query: Query, sources: Mapping[str, Source], zone: ZoneInfo) -> None:
+        self._query = query
+        self._select = _normalized(query.select)
+        self._refuse_unsupported()
+        self._source, alias = self._from(sources)
+        self._scope = Scope(
+            query.text,
+            self._source.columns,
+            dict.fromkeys((self._source.name, alias), self._source.columns),
+        )
+        self._zone = self._zone_of(zone)
+        self._groups = [self._ungrouped(g) for g in _parts(self._select.args.get("group"))]
+        self._aggregates: list[Applied] = []
+        self._arguments: list[Compiled] = []
+        self._computed: dict[str, Column] = {}
+
+    def wrong(self, message: str, node: exp.Expr) -> InvalidSql:
+        return InvalidSql(message, self._query.place(node))
+
+    # ------------------------------------------------------------------ tables
+
+    def table(self) -> TablePlan:
+        where = self._where()
+        keys = [compile_expression(group, self._scope) for group in self._groups]
+        self._keep_keys(keys)
+        outputs = [self._output(item) for item in self._items()]
+        having = self._having()
+        self._add_bounds()
+        read = [*keys, *self._arguments, *([where] if where else [])]
+        return TablePlan(
+            source=self._source,
+            where=where.value if where else None,
+            keys=tuple(key.value for key in keys),
+            aggregates=tuple(self._aggregates),
+            outputs=_named_apart([self._compiled_output(*output) for output in outputs]),
+            having=self._compiled_having(having),
+            window=self._query.window,
+            zone=self._zone,
+            final=self._query.emit == "FINAL",
+            grouped=self._grouped(read),
+            shared=frozenset(column.name for part in read for column in part.columns),
+        )
+
+    def _keep_keys(self, keys: list[Compiled]) -> None:
+        for index, (key, node) in enumerate(zip(keys, self._groups, strict=True)):
+            if key.type in {Type.MAP, Type.JSON, Type.ARRAY}:
+                raise self.wrong(f"cannot GROUP BY a {key.type}; take an element of it", node)
+            self._computed[f"#key{index}"] = Column(f"#key{index}", key.type, _nth(index))
+
+    def _items(self) -> list[exp.Expr]:
+        items = list(self._select.expressions)
+        if len(items) > MAX_OUTPUTS:
+            raise self.wrong(f"{len(items)} columns; {MAX_OUTPUTS} at the most", self._select)
+        for item in items:
+            if isinstance(item, exp.Star) or (
+                isinstance(item, exp.Column) and isinstance(item.this, exp.Star)
+            ):
+                raise self.wrong("a table needs its columns by name, not `*`", item)
+        return [item for item in items if not _is_bound(item)]
+
+    def _output(self, item: exp.Expr) -> tuple[str, exp.Expr, exp.Expr, bool]:
+        """Return name, rewritten expression, original, and whether it is a key."""
+        inner = item.this if isinstance(item, exp.Alias) else item
+        name = item.alias if isinstance(item, exp.Alias) else _default_name(inner)
+        if name.startswith("_") or name in _TAKEN:
+            raise self.wrong(f"a column cannot be called {name}; choose another name: … AS N", item)
+        return name, self._rewritten(inner), inner, inner in self._groups
+
+    def _rewritten(self, node: exp.Expr) -> exp.Expr:
+        """Replace keys and aggregates by the computed columns that hold them."""
+        if node in self._groups:
+            return _computed_column(f"#key{self._groups.index(node)}")
+        if isinstance(node, exp.Anonymous) and node.this in AGGREGATES:
+            return _computed_column(self._aggregate(node))
+        copied = node.copy()
+        for key, value in node.args.items():
+            if isinstance(value, exp.Expr):
+                copied.set(key, self._rewritten(value))
+            elif isinstance(value, list):
+                copied.set(
+                    key, [self._rewritten(v) if isinstance(v, exp.Expr) else v for v in value]
+                )
+        return copied
+
+    def _aggregate(self, call: exp.Anonymous) -> str:
+        name, arguments = str(call.this), list(call.expressions)
+        if arguments and isinstance(arguments[0], exp.Distinct) and name == "COUNT":
+            name, arguments = "COUNT_DISTINCT", list(arguments[0].expressions)
+        kind = AGGREGATES[name]
+        if any(a.find(exp.Anonymous, exp.Star) and self._holds_aggregate(a) for a in arguments):
+            raise self.wrong(f"{name} cannot be applied to another aggregate", call)
+        starred = name == "COUNT" and (not arguments or isinstance(arguments[0], exp.Star))
+        compiled = None
+        if not starred:
+            if len(arguments) != 1 + kind.constants:
+                extra = f" and {kind.constants} constant" if kind.constants else ""
+                raise self.wrong(f"{name} takes one argument{extra}, not {len(arguments)}", call)
+            compiled = compile_expression(arguments[0], self._scope)
+            if not fits(compiled.type, kind.takes):
+                raise self.wrong(f"{name} needs a {kind.takes}, not a {compiled.type}", call)
+            self._arguments.append(compiled)
+        try:
+            aggregate = kind.make(*([self._constants(arguments[1:])] if kind.constants else []))
+        except ValueError as error:
+            raise self.wrong(f"{name}: {error}", call) from None
+        counts_itself = compiled and any(c.name == "COUNT" for c in compiled.columns)
+        column = f"#aggregate{len(self._aggregates)}"
+        self._aggregates.append(
+            Applied(
+                aggregate,
+                compiled.value if compiled else None,
+                weighed=aggregate.weighed and not counts_itself,
+            )
+        )
+        gives = kind.result(compiled.type) if compiled else Type.BIGINT
+        index = len(self._groups) + len(self._aggregates) - 1
+        self._computed[column] = Column(column, gives, _nth(index))
+        return column
+
+    def _holds_aggregate(self, node: exp.Expr) -> bool:
+        return any(call.this in AGGREGATES for call in node.find_all(exp.Anonymous))
+
+    def _constants(self, nodes: list[exp.Expr]) -> list[Any]:
+        compiled = [compile_expression(node, self._scope) for node in nodes]
+        for part, node in zip(compiled, nodes, strict=True):
+            if not part.constant:
+                raise self.wrong("expected a constant", node)
+        return [part.value(None, 0) for part in compiled]
+
+    def _having(self) -> tuple[exp.Expr, exp.Expr] | None:
+        having = self._select.args.get("having")
+        return (self._rewritten(having.this), having.this) if having else None
+
+    def _add_bounds(self) -> None:
+        if self._query.window:
+            first = len(self._groups) + len(self._aggregates)
+            for index, name in enumerate(BOUNDS):
+                self._computed[name] = Column(name, Type.BIGINT, _nth(first + index))
+
+    def _compiled_output(
+        self,
+        name: str,
+        rewritten: exp.Expr,
+        original: exp.Expr,
+        is_key: bool,  # noqa: FBT001 - a row of `_output`
+    ) -> Output:
+        compiled = self._compile_result(rewritten, original)
+        return Output(name, compiled.type, compiled.value, key=is_key)
+
+    def _compiled_having(self, having: tuple[exp.Expr, exp.Expr] | None) -> Evaluate | None:
+        if having is None:
+            return None
+        self._grouped_only(*having)
+        scope = Scope(self._query.text, self._computed, {})
+        return compile_condition(having[0], scope, "HAVING").value
+
+    def _compile_result(self, rewritten: exp.Expr, original: exp.Expr) -> Compiled:
+        self._grouped_only(rewritten, original)
+        return compile_expression(rewritten, Scope(self._query.text, self._computed, {}))
+
+    def _grouped_only(self, rewritten: exp.Expr, original: exp.Expr) -> None:
+        for column in rewritten.find_all(exp.Column):
+            if column.name not in self._computed:
+                known = column.name in self._source.columns
+                hint = "" if known else nearest(column.name, self._source.columns)
+                fault = (
+                    "stands neither in GROUP BY nor in an aggregate" if known else "is no column"
+                )
+                raise self.wrong(f"{column.name} {fault}{hint}", original)
+
+    def _grouped(self, read: list[Compiled]) -> bool:
+        window = self._query.window
+        return (
+            all(part.shared for part in read)
+            and not any(applied.aggregate.ordered for applied in self._aggregates)
+            and (
+                window is None
+                or (
+                    window.kind != "SESSION"
+                    and window.grace is None
+                    and windowing.in_whole_minutes(window)
+                )
+            )
+        )
+
+    # ----------------------------------------------------------------- streams
+
+    def stream(self, name: str) -> Source:
+        if self._groups or self._query.window or self._select.args.get("having"):
+            raise self.wrong(
+                "a stream has no GROUP BY, WINDOW or HAVING; create a table", self._select
+            )
+        where = self._where()
+        parts: list[tuple[str, Compiled]] = []
+        for item in self._select.expressions:
+            if isinstance(item, exp.Star):
+                parts += [
+                    (column.name, Compiled(column.type, column.value, frozenset({column})))
+                    for column in self._source.columns.values()
+                ]
+                continue
+            inner = item.this if isinstance(item, exp.Alias) else item
+            if isinstance(inner, exp.Anonymous) and inner.this in AGGREGATES:
+                raise self.wrong("a stream has no aggregates; create a table", inner)
+            title = item.alias if isinstance(item, exp.Alias) else _default_name(inner)
+            parts.append((title, compile_expression(inner, self._scope)))
+        return _derived(name, self._source, where, parts)
+
+    # ------------------------------------------------------------------ shared
+
+    def _where(self) -> Compiled | None:
+        where = self._select.args.get("where")
+        if where is None:
+            return None
+        for call in where.find_all(exp.Anonymous):
+            if call.this in AGGREGATES:
+                raise self.wrong(f"{call.this} cannot stand in WHERE; use HAVING", call)
+        return compile_condition(where.this, self._scope, "WHERE")
+
+    def _from(self, sources: Mapping[str, Source]) -> tuple[Source, str]:
+        found = self._select.args.get("from_")
+        if found is None:
+            raise self.wrong("FROM is missing: SELECT … FROM SERVICE_TRIGGER", self._select)
+        table = found.this
+        if not isinstance(table, exp.Table) or table.db:
+            raise self.wrong(
+                "FROM needs the name of a stream; sub-queries are not supported", found
+            )
+        source = sources.get(table.name)
+        if source is None:
+            raise self.wrong(
+                f"there is no stream {table.name}{nearest(table.name, sources)}", table
+            )
+        return source, table.alias or source.name
+
+    def _ungrouped(self, node: exp.Expr) -> exp.Expr:
+        """Return what GROUP BY means: an alias stands for the selected expression."""
+        inner = node.this if isinstance(node, exp.Paren) else node
+        if isinstance(inner, exp.Column) and inner.name not in self._scope.columns:
+            for item in self._select.expressions:
+                if isinstance(item, exp.Alias) and item.alias == inner.name:
+                    meant: exp.Expr = item.this
+                    return meant
+        return inner
+
+    def _refuse_unsupported(self) -> None:
+        for name, said in _REFUSED.items():
+            if found := self._select.args.get(name):
+                node = found[0] if isinstance(found, list) else found
+                place = node if isinstance(node, exp.Expr) else self._select
+                raise self.wrong(said, place)
+
+    def _zone_of(self, zone: ZoneInfo) -> ZoneInfo:
+        clause = self._query.window
+        if clause is None or clause.zone is None:
+            return zone
+        try:
+            return zone_of(clause.zone)
+        except InvalidInput as error:
+            raise InvalidSql(str(error), clause.place) from None
+
+
+_REFUSED = {
+    "joins": "streams and tables cannot be joined in this version",
+    "laterals": "LATERAL is not supported",
+    "distinct": "SELECT DISTINCT is not supported; use GROUP BY",
+    "order": "a view has no order; put ORDER BY into the query that reads it",
+    "limit": "a view has no LIMIT; put it into the query that reads it",
+    "with_": "WITH is not supported; create a stream instead",
+}
+
+
+def _parts(group: exp.Expr | None) -> list[exp.Expr]:
+    return list(group.expressions) if group else []
+
+
+def _normalized(select: exp.Select) -> exp.Select:
+    """Return the tree with names and functions in the case that counts."""
+    copied: exp.Select = select.copy()
+    for node in copied.walk():
+        if isinstance(node, exp.Identifier) and not node.args.get("quoted"):
+            node.set("this", node.this.upper())
+        elif isinstance(node, exp.Anonymous):
+            node.set("this", str(node.this).upper())
+    return copied
+
+
+def _is_bound(item: exp.Expr) -> bool:
+    return isinstance(item, exp.Column) and item.name in BOUNDS
+
+
+def _computed_column(name: str) -> exp.Column:
+    return exp.Column(this=exp.Identifier(this=name, quoted=True))
+
+
+def _nth(index: int) -> Evaluate:
+    return lambda row, _ms: row[index]
+
+
+def _default_name(node: exp.Expr) -> str:
+    """Return a readable name for a column without one: COUNT, SUM_DURATION_MS, ENV."""
+    if isinstance(node, exp.Column):
+        return node.name
+    if isinstance(node, exp.Bracket | exp.JSONExtract):
+        key = node.expressions[0] if isinstance(node, exp.Bracket) else node.expression
+        return _word(key.name) or "ELEMENT"
+    if isinstance(node, exp.Anonymous):
+        named = [_default_name(a) for a in node.expressions if isinstance(a, exp.Column)]
+        return "_".join([str(node.this), *named])
+    return "VALUE"
+
+
+def _word(text: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in text.upper()).strip("_")[:60]
+
+
+def _named_apart(outputs: list[Output]) -> tuple[Output, ...]:
+    """Give the second and further columns of one name a number."""
+    seen: dict[str, int] = {}
+    apart = []
+    for output in outputs:
+        count = seen[output.name] = seen.get(output.name, 0) + 1
+        name = output.name if count == 1 else f"{output.name}_{count}"
+        apart.append(Output(name, output.type, output.value, key=output.key))
+    return tuple(apart)
+
+
+def _derived(
+    name: str, source: Source, where: Compiled | None, parts: list[tuple[str, Compiled]]
+) -> Source:
+    """Return the source of a stream: its rows are those of its parent that pass, not copied."""
+    columns = {
+        title: Column(title, part.type, part.value, shared=part.shared) for title, part in parts
+    }
+    keep = _keeping(source.row, where.value if where else None)
+    return Source(name, source.kind, columns, keep, (*source.parents, source.name))
+
+
+def _keeping(earlier: Evaluate | None, test: Evaluate | None) -> Evaluate | None:
+    if test is None:
+        return earlier
+    if earlier is None:
+        return lambda row, ms: row if test(row, ms) is True else None
+
+    def keep(row: Any, ms: int) -> Any:
+        kept = earlier(row, ms)
+        return kept if kept is not None and test(kept, ms) is True else None
+
+    return keep

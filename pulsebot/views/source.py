@@ -1,0 +1,101 @@
+"""Sources: the streams that a statement may read, and their columns.
+
+The four built-in ones are the kinds of event; each has SERVICE_ID, INSTANCE_ID, ROWTIME, TAGS
+and the fields of its kind. A pre-aggregated trigger stands for as many triggers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from pulsebot.event import Kind
+from pulsebot.fingerprint import fingerprint
+from pulsebot.views.datatype import Type
+from pulsebot.views.expression import Column, Evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A stream of rows made from events of one kind.
+
+    `row` turns an event into a row, None where the stream leaves it out; itself None where
+    the row is the event. `parents` are the streams that it is made from.
+    """
+
+    name: str
+    kind: Kind
+    columns: Mapping[str, Column]
+    row: Evaluate | None = None
+    parents: tuple[str, ...] = ()
+
+
+def times_of(kind: Kind) -> Callable[[Any], int]:
+    """Return what tells for how many equal events an event stands."""
+    return (lambda event: int(event.data.count)) if kind is Kind.TRIGGER else (lambda _event: 1)
+
+
+def _field(path: str) -> Evaluate:
+    get = attrgetter(path)
+    return lambda row, _ms: get(row)
+
+
+def _data(row: Any, _ms: int) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(row.data)
+    return fields
+
+
+def _stream(
+    name: str, kind: Kind, fields: Mapping[str, Type], shared: frozenset[str], *more: Column
+) -> Source:
+    columns = [
+        Column("SERVICE_ID", Type.STRING, _field("service"), shared=True),
+        Column("INSTANCE_ID", Type.STRING, _field("instance"), shared=True),
+        Column("ROWTIME", Type.BIGINT, lambda _row, ms: ms),
+        Column("EVENT_ID", Type.STRING, _field("id")),
+        Column("PRODUCER", Type.STRING, _field("producer")),
+        Column("TAGS", Type.MAP, _field("data.tags"), shared=True),
+        Column("DATA", Type.JSON, _data),
+        *(
+            Column(field.upper(), kind_, _field(f"data.{field}"), shared=field in shared)
+            for field, kind_ in fields.items()
+        ),
+        *more,
+    ]
+    return Source(name, kind, {column.name: column for column in columns})
+
+
+_S, _I, _D = Type.STRING, Type.BIGINT, Type.DOUBLE
+
+BUILT_IN: Mapping[str, Source] = {
+    source.name: source
+    for source in (
+        _stream(
+            "SERVICE_TRIGGER",
+            Kind.TRIGGER,
+            {"name": _S, "count": _I, "duration_ms": _D},
+            frozenset({"name"}),
+        ),
+        _stream(
+            "SERVICE_CRASH",
+            Kind.CRASH,
+            {"error": _S, "message": _S, "stack": _S, "exit_code": _I, "signal": _S},
+            frozenset(),
+            Column("FINGERPRINT", Type.STRING, lambda row, _ms: fingerprint(row)),
+        ),
+        _stream(
+            "SERVICE_STATUS",
+            Kind.STATUS,
+            {"state": _S, "reason": _S, "cpu": _D, "rss": _I, "uptime_s": _D},
+            frozenset(),
+        ),
+        _stream(
+            "APP_MESSAGE",
+            Kind.MESSAGE,
+            {"text": _S, "title": _S, "level": _S, "link": _S},
+            frozenset(),
+        ),
+    )
+}
