@@ -23,7 +23,8 @@ from pulsebot.commands.table import COMMANDS
 from pulsebot.decide import Decider
 from pulsebot.delivery import Delivery
 from pulsebot.intake import Intake
-from pulsebot.materialize.desk import Around, Desk
+from pulsebot.materialize.builder import Around
+from pulsebot.materialize.desk import Desk
 from pulsebot.pipeline import Pipeline
 from pulsebot.ruleset import Ruleset
 from pulsebot.scheduler import Scheduler
@@ -102,8 +103,8 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
             now_ms=now_ms,
             committed=delivery.wake,
         )
-        desk = Desk(Around(database, settings, intake.views, positions.load, now_ms))
-        stack.push_async_callback(desk.close)
+        desk = Desk(Around(database, settings, positions.load, now_ms))
+        stack.push_async_callback(desk.builder.close)
         app = App(settings, database, chats, delivery, reader, pipeline, scheduler, desk, stop)
         if settings.web is not None:
             probes = Probes(
@@ -138,9 +139,9 @@ async def run_once(app: App) -> None:
     """Consume to the present end of the log, make what digests are due, send what is due."""
     async with app.reader:
         await app.pipeline.start()
-        await app.desk.resume()
+        await app.desk.builder.resume()
         await app.pipeline.run_to_end()
-        await app.desk.built()
+        await app.desk.builder.built()
     await app.scheduler.digests()
     async with asyncio.TaskGroup() as group:
         group.create_task(app.delivery.run(), name="delivery")
@@ -152,7 +153,7 @@ async def _consume(app: App) -> None:
     """Open the stream, however long that takes, and consume it."""
     async with app.reader:
         await app.pipeline.start()
-        await app.desk.resume()
+        await app.desk.builder.resume()
         # What was loaded stays: the collector need not look at it with every batch.
         gc.collect()
         gc.freeze()

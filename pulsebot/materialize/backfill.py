@@ -7,9 +7,9 @@ is none left that it has not taken, the view joins the live ones in the same tra
 the view is what it would be had it existed all along.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pulsebot.materialize.keeper import Keeper
 from pulsebot.materialize.live import rows_of
@@ -17,13 +17,14 @@ from pulsebot.settings import Clock
 from pulsebot.sift import Sifter
 from pulsebot.store import marks, viewcatalog
 from pulsebot.store.database import Connection, Database
+from pulsebot.store.viewcatalog import Reach
 from pulsebot.stream.base import Partition, Reader, Record
 from pulsebot.views.plan import TablePlan
 
 BATCH = 4_000
 POLL_S = 0.5
-PATIENCE = 4
-"""Empty reads in a row after which what live consumed and we did not find is taken as gone."""
+PATIENCE = 30
+"""Empty reads in a row after which what live consumed and we cannot find is taken as gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,104 +35,120 @@ class Progress:
     total: int
 
 
-class Backfill:
-    """Builds one version of a view.
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """The live side: its next offsets, and what makes a view live that has caught up.
 
-    `consumed` gives the live side's next offsets and is called within the transaction; `join`
-    makes the view live, in the transaction that completes it.
+    Both are called within a transaction of the writer.
     """
 
+    consumed: Callable[[Connection], Mapping[Partition, int]]
+    join: Callable[[Connection, int], None]
+
+
+class Backfill:
+    """Builds one version of a view; `run` may be cancelled, and begun again later."""
+
     def __init__(
-        self,
-        view: int,
-        plan: TablePlan,
-        clock: Clock,
-        *,
-        consumed: Callable[[Connection], Mapping[Partition, int]],
-        join: Callable[[Connection, int], None],
-        now_ms: Callable[[], int],
+        self, view: int, plan: TablePlan, clock: Clock, live: Joining, now_ms: Callable[[], int]
     ) -> None:
         self.view = view
         self.progress = Progress(0, 0)
         self._plan = plan
         self._clock = clock
-        self._consumed = consumed
-        self._join = join
+        self._live = live
         self._now_ms = now_ms
         self._keeper: Keeper
         self._sifter: Sifter
-        self._positions: dict[Partition, int] = {}
-        self._first: dict[Partition, int] = {}
+        self._reached: dict[Partition, Reach] = {}
         self._left: list[Record] = []
+        self._gone: Mapping[Partition, int] = {}
         self._empty = 0
 
-    async def run(self, database: Database, reader: Reader, since_ms: int | None) -> None:
-        """Build the view and let it join; may be cancelled, and begun again later."""
+    async def run(self, database: Database, reader: Reader) -> None:
+        """Build the view and let it join."""
         async with reader:
             await database.write(self._load)
-            start = dict(self._positions)
-            if not start and since_ms is not None:
-                start.update(await reader.offsets_at(since_ms))
-            await reader.seek(start)
+            await reader.seek(await self._start(reader))
             joined = False
             while not joined:
                 joined = await self._piece(database, reader)
 
     def _load(self, connection: Connection) -> None:
-        entry = viewcatalog.get(connection, self.view)
         tables = marks.tables_of(self.view)
         marks.create(connection, tables)
+        entry = viewcatalog.get(connection, self.view)
         self._keeper = Keeper(connection, entry, self._plan)
         self._sifter = Sifter(self._clock, tables)
         self._sifter.load(connection)
-        self._positions = viewcatalog.positions(connection, self.view)
-        self._left.clear()
+        self._reached = viewcatalog.reach(connection, self.view)
+
+    async def _start(self, reader: Reader) -> Mapping[Partition, int]:
+        """Return where to read on; an event may be dated ahead of its log time."""
+        from_ms = self._keeper.entry.from_ms
+        start: dict[Partition, int] = {}
+        if from_ms is not None:
+            ahead_ms = self._clock.future // timedelta(milliseconds=1)
+            start.update(await reader.offsets_at(from_ms - ahead_ms))
+        start.update({lane: after for lane, (_, after) in self._reached.items()})
+        return start
 
     async def _piece(self, database: Database, reader: Reader) -> bool:
         """Read and take in one batch; return whether the view has joined."""
-        records = await reader.read(max_records=BATCH, timeout_s=0 if self._left else POLL_S)
+        records = await reader.read(max_records=BATCH, timeout_s=POLL_S)
         self._empty = 0 if records else self._empty + 1
-        try:
-            return await database.write(self._take, [*self._left, *records])
-        except BaseException:
-            await asyncio.shield(database.write(self._load))
-            await reader.seek(self._positions)
-            raise
+        if not records:
+            self._gone = await reader.offsets_at(0)  # where the log begins by now
+        return await database.write(self._take, [*self._left, *records])
 
     def _take(self, connection: Connection, records: Sequence[Record]) -> bool:
-        consumed = self._consumed(connection)
+        consumed = self._live.consumed(connection)
         ours = [r for r in records if r.offset < consumed.get(_lane(r), 0)]
         self._left = [r for r in records if r.offset >= consumed.get(_lane(r), 0)]
         if ours:
             self._apply(connection, ours)
         self._note_progress(consumed)
-        behind = any(self._positions.get(p, 0) < offset for p, offset in consumed.items())
-        if behind and self._empty < PATIENCE:
+        if any(self._is_behind(lane, offset) for lane, offset in consumed.items()):
             return False
         marks.drop(connection, marks.tables_of(self.view))
-        self._join(connection, self.view)
+        self._live.join(connection, self.view)
         return True
+
+    def _is_behind(self, lane: Partition, consumed: int) -> bool:
+        """Tell whether the log still has records that are ours to take."""
+        _, after = self._reached.get(lane, (0, 0))
+        if after >= consumed:
+            return False
+        if self._empty and self._gone.get(lane, consumed) >= consumed:
+            return False  # retention, or another list of topics, took them
+        return self._empty < PATIENCE
 
     def _apply(self, connection: Connection, records: Sequence[Record]) -> None:
         batch = self._sifter.sift(connection, records, self._now_ms())
-        if rows := rows_of(self._plan, batch.arrivals):
+        from_ms = self._keeper.entry.from_ms or 0
+        rows = rows_of(self._plan, [a for a in batch.arrivals if a[1] >= from_ms])
+        if rows:
             self._keeper.take(connection, rows, viewcatalog.next_revision(connection))
-        self._positions.update(batch.positions)
-        viewcatalog.save_positions(connection, self.view, batch.positions)
-        for record in records:
-            self._first.setdefault(_lane(record), record.offset)
         self._note_since(connection, records)
+        reached = {lane: (self._reached[lane][0], after) for lane, after in batch.positions.items()}
+        self._reached.update(reached)
+        viewcatalog.save_reach(connection, self.view, reached)
 
     def _note_since(self, connection: Connection, records: Sequence[Record]) -> None:
-        """Note the log time of the first records where the log does not go back to its start."""
-        starts = [r.timestamp for r in records if self._first[_lane(r)] == r.offset > 0]
-        if starts:
-            viewcatalog.note_since(connection, self.view, max(starts))
+        """Note where the log did not go back far enough, at the first record of a partition."""
+        from_ms = self._keeper.entry.from_ms or 0
+        for record in records:
+            lane = _lane(record)
+            if lane in self._reached:
+                continue
+            self._reached[lane] = record.offset, record.offset
+            if record.offset > 0 and record.timestamp > from_ms:
+                viewcatalog.note_since(connection, self.view, record.timestamp)
 
     def _note_progress(self, consumed: Mapping[Partition, int]) -> None:
-        first = {p: self._first.get(p, self._positions.get(p, 0)) for p in consumed}
-        done = sum(self._positions.get(p, 0) - first[p] for p in consumed)
-        total = sum(max(offset - first[p], 0) for p, offset in consumed.items())
+        lanes = {lane: self._reached.get(lane, (0, 0)) for lane in consumed}
+        done = sum(after - first for first, after in lanes.values())
+        total = sum(max(consumed[lane] - first, 0) for lane, (first, _) in lanes.items())
         self.progress = Progress(done, max(total, done))
 
 

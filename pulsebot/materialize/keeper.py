@@ -42,8 +42,10 @@ class Keeper:
         """Take in rows of the view's source; return whether anything changed."""
         gathered = self._table.gather(rows)
         brought, refused = self._admitted(gathered.states)
-        if gathered.late or refused:
-            viewcatalog.count_lost(connection, self.entry.id, gathered.late, refused)
+        if gathered.late or refused or gathered.failed:
+            viewcatalog.count_lost(
+                connection, self.entry.id, gathered.late, refused, gathered.failed
+            )
         if not brought:
             return False
         if self.plan.gap_ms is not None:
@@ -107,8 +109,8 @@ class Keeper:
         kept = viewtables.states(connection, self.shape, unknown.values()) if unknown else {}
         merged: dict[Slot, list[Any]] = {}
         for slot, state in brought.items():
-            earlier = self._states.get(slot) or kept.get(unknown[slot])
-            merged[slot] = self._table.merge(earlier, state) if earlier else state
+            earlier = kept.get(unknown[slot]) if slot in unknown else self._states[slot]
+            merged[slot] = state if earlier is None else self._table.merge(earlier, state)
         self._remember(merged)
         return merged
 

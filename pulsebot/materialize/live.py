@@ -27,6 +27,7 @@ class LiveViews:
 
     def __init__(self) -> None:
         self.definitions = Definitions()
+        self._edition = -1
         self._keepers: dict[int, Keeper] = {}
         self._signature: Callable[[Any], Any] = _signature(frozenset())
         self._grouped: list[Keeper] = []
@@ -34,12 +35,23 @@ class LiveViews:
 
     def load(self, connection: Connection) -> None:
         """Take over the catalog, with what the last committed transaction left."""
+        self._keepers = {}
+        self._edition = -1
+        self._refresh(connection)
+
+    def _refresh(self, connection: Connection) -> None:
+        """Look whether the catalog is another than before: whoever changed it only wrote it."""
+        edition = viewcatalog.edition(connection)
+        if edition == self._edition:
+            return
         entries = [e for e in viewcatalog.entries(connection) if e.state == "live"]
         self.definitions = definitions(entries)
         self._keepers = {
-            view: Keeper(connection, self.definitions.entries[view], plan)
+            view: self._keepers.get(view)
+            or Keeper(connection, self.definitions.entries[view], plan)
             for view, plan in self.definitions.plans.items()
         }
+        self._edition = edition
         self._arrange()
 
     def _arrange(self) -> None:
@@ -54,6 +66,7 @@ class LiveViews:
 
     def take(self, connection: Connection, arrivals: Sequence[Arrival]) -> None:
         """Take new events into every view, in the caller's transaction."""
+        self._refresh(connection)
         if not self._keepers or not arrivals:
             return
         revision = viewcatalog.next_revision(connection)
@@ -68,6 +81,7 @@ class LiveViews:
 
     def advance(self, connection: Connection, now_ms: int) -> None:
         """Let time pass: windows end that ended by then, where a view waits for that."""
+        self._refresh(connection)
         due = [k for k in self._keepers.values() if k.plan.final and k.due(connection, now_ms)]
         for keeper in self._keepers.values():
             keeper.closed_ms = max(keeper.closed_ms, now_ms - (keeper.plan.grace_ms or 0))
@@ -78,6 +92,7 @@ class LiveViews:
 
     def expire(self, connection: Connection, now_ms: int) -> bool:
         """Delete what is past its retention, a piece of it; return whether there is more."""
+        self._refresh(connection)
         revision = viewcatalog.next_revision(connection)
         gone = [
             keeper.expire(connection, now_ms, revision, EXPIRED_PIECE)

@@ -142,13 +142,16 @@ CREATE TABLE sql_view (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, kind TEXT NOT NULL,
     statement TEXT NOT NULL, origin TEXT NOT NULL, zone TEXT NOT NULL, state TEXT NOT NULL,
     max_keys INTEGER NOT NULL, retention_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,
-    since_ms INTEGER, late INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0
+    from_ms INTEGER, inherits INTEGER NOT NULL, since_ms INTEGER,
+    late INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX sql_view_name ON sql_view (name, state);
 
 CREATE TABLE sql_view_position (
     view INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
-    next_offset INTEGER NOT NULL, PRIMARY KEY (view, topic, partition)
+    first_offset INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+    PRIMARY KEY (view, topic, partition)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sql_view_removed (
@@ -157,8 +160,8 @@ CREATE TABLE sql_view_removed (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sql_view_removed_revision ON sql_view_removed (view, revision);
 
-CREATE TABLE sql_revision (revision INTEGER NOT NULL) STRICT;
-INSERT INTO sql_revision VALUES (0);
+CREATE TABLE sql_revision (revision INTEGER NOT NULL, catalog INTEGER NOT NULL) STRICT;
+INSERT INTO sql_revision VALUES (0, 0);
 """
 
 

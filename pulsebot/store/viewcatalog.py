@@ -6,7 +6,7 @@ must not know what statements mean.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pulsebot.store.database import Connection
 from pulsebot.stream.base import Partition
@@ -18,8 +18,10 @@ State = Literal["building", "live"]
 class Entry:
     """One version of a view or stream.
 
-    `since_ms` tells from which event time on it is complete, None for since ever; `late` and
-    `refused` count rows that came after the grace period, or whose key was one too many.
+    `since_ms` tells from which time on it is complete, None for since ever. Events from before
+    `from_ms` are left out while it is built; if it `inherits`, it takes the windows before that
+    over from the version that it replaces. `late`, `refused` and `failed` count rows that came
+    after the grace period, whose key was one too many, or that no code of ours could compute.
     `origin` is the file that declares it, or empty.
     """
 
@@ -33,9 +35,12 @@ class Entry:
     max_keys: int
     retention_ms: int
     created_ms: int
+    from_ms: int | None
+    inherits: bool
     since_ms: int | None
     late: int
     refused: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,13 @@ class Draft:
     retention_ms: int
     created_ms: int
     origin: str = ""
+    from_ms: int | None = None
+    inherits: bool = False
 
 
 _COLUMNS = (
     "id, name, kind, statement, origin, zone, state, max_keys, retention_ms, created_ms,"
-    " since_ms, late, refused"
+    " from_ms, inherits, since_ms, late, refused, failed"
 )
 
 
@@ -62,23 +69,40 @@ def add(connection: Connection, draft: Draft, state: State) -> Entry:
     """Enter a view; a version of the same name and state must not be there."""
     cursor = connection.execute(
         "INSERT INTO sql_view (name, kind, statement, zone, max_keys, retention_ms, created_ms,"
-        " origin, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " origin, from_ms, inherits, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (draft.name, draft.kind, draft.statement, draft.zone, draft.max_keys,
-         draft.retention_ms, draft.created_ms, draft.origin, state),
+         draft.retention_ms, draft.created_ms, draft.origin, draft.from_ms, draft.inherits,
+         state),
     )  # fmt: skip
+    _changed(connection)
     return get(connection, int(cursor.lastrowid or 0))
 
 
 def get(connection: Connection, view: int) -> Entry:
     """Return an entry by its id; it must be there."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM sql_view WHERE id = ?", (view,)).fetchone()
-    return Entry(*row)
+    return _entry(row)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    return Entry(**{**fields, "inherits": bool(fields["inherits"])})
+
+
+def _changed(connection: Connection) -> None:
+    """Let everybody who keeps the catalog in memory know that it is another now."""
+    connection.execute("UPDATE sql_revision SET catalog = catalog + 1")
+
+
+def edition(connection: Connection) -> int:
+    """Return a number that is another after each change of the catalog."""
+    return int(connection.execute("SELECT catalog FROM sql_revision").fetchone()[0])
 
 
 def entries(connection: Connection) -> list[Entry]:
     """Return all entries, oldest first: what a view reads was created before it."""
     return [
-        Entry(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM sql_view ORDER BY id")
+        _entry(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM sql_view ORDER BY id")
     ]
 
 
@@ -87,7 +111,7 @@ def find(connection: Connection, name: str, state: State = "live") -> Entry | No
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM sql_view WHERE name = ? AND state = ?", (name, state)
     ).fetchone()
-    return Entry(*row) if row else None
+    return _entry(row) if row else None
 
 
 def remove(connection: Connection, view: int) -> None:
@@ -95,12 +119,14 @@ def remove(connection: Connection, view: int) -> None:
     for table in ("sql_view_position", "sql_view_removed"):
         connection.execute(f"DELETE FROM {table} WHERE view = ?", (view,))
     connection.execute("DELETE FROM sql_view WHERE id = ?", (view,))
+    _changed(connection)
 
 
 def make_live(connection: Connection, view: int) -> None:
     """Note that a version has caught up; there must be no other live one of its name."""
     connection.execute("DELETE FROM sql_view_position WHERE view = ?", (view,))
     connection.execute("UPDATE sql_view SET state = 'live' WHERE id = ?", (view,))
+    _changed(connection)
 
 
 def note_since(connection: Connection, view: int, since_ms: int) -> None:
@@ -111,28 +137,34 @@ def note_since(connection: Connection, view: int, since_ms: int) -> None:
     )
 
 
-def count_lost(connection: Connection, view: int, late: int, refused: int) -> None:
+def count_lost(connection: Connection, view: int, late: int, refused: int, failed: int) -> None:
     """Add to what a view could not take."""
     connection.execute(
-        "UPDATE sql_view SET late = late + ?, refused = refused + ? WHERE id = ?",
-        (late, refused, view),
+        "UPDATE sql_view SET late = late + ?, refused = refused + ?, failed = failed + ?"
+        " WHERE id = ?",
+        (late, refused, failed, view),
     )
 
 
-def save_positions(connection: Connection, view: int, positions: Mapping[Partition, int]) -> None:
+Reach = tuple[int, int]
+"""The first offset that a backfill read in a partition, and the next one that it will."""
+
+
+def save_reach(connection: Connection, view: int, reached: Mapping[Partition, Reach]) -> None:
     """Note how far a version that is being built has read."""
     connection.executemany(
-        "INSERT OR REPLACE INTO sql_view_position VALUES (?, ?, ?, ?)",
-        [(view, *partition, offset) for partition, offset in positions.items()],
+        "INSERT OR REPLACE INTO sql_view_position VALUES (?, ?, ?, ?, ?)",
+        [(view, *partition, *reach) for partition, reach in reached.items()],
     )
 
 
-def positions(connection: Connection, view: int) -> dict[Partition, int]:
+def reach(connection: Connection, view: int) -> dict[Partition, Reach]:
     """Return how far a version that is being built has read."""
     rows = connection.execute(
-        "SELECT topic, partition, next_offset FROM sql_view_position WHERE view = ?", (view,)
+        "SELECT topic, partition, first_offset, next_offset FROM sql_view_position WHERE view = ?",
+        (view,),
     )
-    return {Partition(topic, number): offset for topic, number, offset in rows}
+    return {Partition(topic, number): (first, after) for topic, number, first, after in rows}
 
 
 def next_revision(connection: Connection) -> int:

@@ -72,6 +72,15 @@ def create(connection: Connection, shape: Shape) -> None:
             connection.execute(f"CREATE INDEX {index} ON {shape.table} ({quoted(name)}, _start_ms)")
 
 
+def inherit(connection: Connection, shape: Shape, earlier: int, before_ms: int) -> None:
+    """Take the windows that start before a moment over from an earlier version of this shape."""
+    connection.execute(f"DELETE FROM {shape.table} WHERE _start_ms < ?", (before_ms,))
+    connection.execute(
+        f"INSERT INTO {shape.table} SELECT * FROM view_{earlier} WHERE _start_ms < ?",
+        (before_ms,),
+    )
+
+
 def show(connection: Connection, shape: Shape) -> None:
     """Let the view's name mean this version from now on."""
     visible = [quoted(name) for name, _, _ in shape.columns]

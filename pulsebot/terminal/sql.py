@@ -12,8 +12,8 @@ from rich.table import Table
 
 from pulsebot.errors import InvalidInput
 from pulsebot.materialize.answer import Answer
-from pulsebot.materialize.desk import Around, Desk
-from pulsebot.materialize.live import LiveViews
+from pulsebot.materialize.builder import Around
+from pulsebot.materialize.desk import Desk
 from pulsebot.settings import Settings
 from pulsebot.store import positions
 from pulsebot.store.database import Database
@@ -48,15 +48,13 @@ def _text(statements: str | None, file: Path | None) -> str:
 async def _execute(settings: Settings, text: str) -> list[Answer]:
     """Carry statements out while the bot is stopped."""
     async with Database(settings.database) as database:
-        live = LiveViews()
-        await database.write(live.load)
-        desk = Desk(Around(database, settings, live, positions.load, _now_ms))
+        desk = Desk(Around(database, settings, positions.load, _now_ms))
         try:
-            await desk.resume()
+            await desk.builder.resume()
             answers = await desk.execute(text)
-            await desk.built()
+            await desk.builder.built()
         finally:
-            await desk.close()
+            await desk.builder.close()
     return answers
 
 

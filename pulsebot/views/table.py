@@ -40,10 +40,14 @@ class Slot(NamedTuple):
 
 @dataclass(slots=True)
 class Gathered:
-    """What a batch brings to a table: states by slot, and how many rows came too late."""
+    """What a batch brings to a table: states by slot, and how many rows it could not take.
+
+    `late` rows came after the grace period; `failed` ones hit a fault in our own functions.
+    """
 
     states: dict[Slot, list[State]] = field(default_factory=dict)
     late: int = 0
+    failed: int = 0
 
 
 class Table:
@@ -60,16 +64,22 @@ class Table:
     def gather(self, rows: Iterable[Row]) -> Gathered:
         """Aggregate a batch; in sessions every row is one of its own until `sessions`."""
         gathered = Gathered()
-        keep, where, keys = self._keep, self.plan.where, self.plan.keys
         for row in rows:
-            subject, time_ms = row.row, row.time_ms
-            if keep is not None and keep(subject, time_ms) is None:
-                continue
-            if where is not None and where(subject, time_ms) is not True:
-                continue
-            key = tuple([value(subject, time_ms) for value in keys])
-            self._add(gathered, key, row)
+            try:
+                if (key := self._key(row)) is not None:
+                    self._add(gathered, key, row)
+            except Exception:  # noqa: BLE001 - one view's fault must not stop the events
+                gathered.failed += 1
         return gathered
+
+    def _key(self, row: Row) -> Key | None:
+        """Return the key of a row, None where the view leaves it out."""
+        plan, subject, time_ms = self.plan, row.row, row.time_ms
+        if self._keep is not None and self._keep(subject, time_ms) is None:
+            return None
+        if plan.where is not None and plan.where(subject, time_ms) is not True:
+            return None
+        return tuple([value(subject, time_ms) for value in plan.keys])
 
     def _add(self, gathered: Gathered, key: Key, row: Row) -> None:
         grace_ms = self.plan.grace_ms

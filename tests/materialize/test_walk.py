@@ -63,7 +63,7 @@ async def test_the_first_users_statement_runs_to_the_letter(settings: Settings) 
     async with app.opened(settings, NO_RULES) as opened:
         await app.run_once(opened)
         await opened.desk.execute(SEED)
-        await opened.desk.built()
+        await opened.desk.builder.built()
         await send(settings, triggers(2, 1))
     async with app.opened(settings, NO_RULES) as opened:
         await app.run_once(opened)
@@ -84,7 +84,7 @@ async def test_a_view_is_a_view_for_any_tool(settings: Settings) -> None:
     async with app.opened(settings, NO_RULES) as opened:
         await app.run_once(opened)
         await opened.desk.execute(SEED)
-        await opened.desk.built()
+        await opened.desk.builder.built()
         with closing(connect(settings.database, read_only=True)) as tool:
             found = tool.execute(
                 "SELECT SERVICE_ID, COUNT, WINDOWSTART FROM trigger_per_day ORDER BY 1"
