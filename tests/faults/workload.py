@@ -162,11 +162,11 @@ class Expected:
         self._states: dict[tuple[str, str], list[str]] = {}
         seen: set[tuple[Any, ...]] = set()
         for record in written:
-            event = _parsed(record.value)
+            event = parsed(record.value)
             if event is None:
                 self.dead_letters += 1
-            elif (identity := _identity(event)) not in seen:
-                seen.add(identity)
+            elif (told := identity(event)) not in seen:
+                seen.add(told)
                 self._take(event, record.log_ms)
         self.titles |= set(self._state_titles())
 
@@ -197,7 +197,8 @@ class Expected:
                 yield service, f"resolved: {service} {instance} is down"
 
 
-def _parsed(value: bytes) -> dict[str, Any] | None:
+def parsed(value: bytes) -> dict[str, Any] | None:
+    """Return the event that a record holds, None where it holds none."""
     try:
         event = json.loads(value)
     except ValueError:
@@ -205,7 +206,8 @@ def _parsed(value: bytes) -> dict[str, Any] | None:
     return event if isinstance(event, dict) and "source" in event else None
 
 
-def _identity(event: dict[str, Any]) -> tuple[Any, ...]:
+def identity(event: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a repetition of an event has in common with it."""
     if "sequence" in event:
         return event["producer"], event["sequence"]
     return "id", event["source"], event["id"]
