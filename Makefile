@@ -4,7 +4,7 @@
 #   PYTHON=…  the Python to build .venv with; otherwise the first that fits is taken
 #   SEED=…    the seed of a soak to repeat
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench soak kafka lock clean
+.PHONY: help demo test lint types bench soak kafka browser lock clean
 
 ARGS ?=
 PYTHON ?=
@@ -23,7 +23,7 @@ help: ## list these targets
 demo: $(RUNTIME) ## show it all at work: little services, a crawler, the bot in this terminal
 	@.venv/bin/pulsebot demo $(ARGS)
 
-test: kafka ## run the tests; those of Kafka against a real broker
+test: kafka browser ## run the tests; those of Kafka against a real broker, of pages in a real browser
 	$(PYTEST) -m "not soak" --ignore=tests/benchmarks $(ARGS)
 
 lint: $(DEV) ## check style and formatting
@@ -33,7 +33,7 @@ lint: $(DEV) ## check style and formatting
 types: $(DEV) ## check types
 	.venv/bin/mypy $(ARGS)
 
-bench: kafka ## measure, each figure against its yardstick
+bench: kafka browser ## measure, each figure against its yardstick
 	$(PYTEST) tests/benchmarks -s $(ARGS)
 
 soak: kafka ## run the long soaks and the fuzzing, by a seed that is printed
@@ -42,6 +42,9 @@ soak: kafka ## run the long soaks and the fuzzing, by a seed that is printed
 
 kafka: $(DEV) ## get a real Kafka for the tests: Java, Maven, Kafka's jars
 	@.venv/bin/python -m tests.kafka.install
+
+browser: $(DEV) ## get a real Chromium for the tests of the pages
+	@.venv/bin/python -m tests.browser.install
 
 lock: ## pin all dependencies with their hashes; ARGS=--upgrade takes the newest
 	@.ci/lock $(ARGS)

@@ -33,6 +33,11 @@ from pulsebot.store import positions, services
 from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
+from pulsebot.web.board.changes import Changes
+from pulsebot.web.board.hub import Hub
+from pulsebot.web.board.pages import Pages
+from pulsebot.web.board.roster import Roster
+from pulsebot.web.board.vitals import taken
 from pulsebot.web.server import Probes, serving
 
 log = structlog.get_logger(__name__)
@@ -92,8 +97,16 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
             await stack.enter_async_context(chat)
         delivery = Delivery(database, {c.name: c for c in chats}, settings.delivery, now_ms)
         reader = open_reader(settings.stream)
-        intake = Intake(Decider(ruleset, zone_of(settings.timezone)), settings.clock)
-        pipeline = Pipeline(database, reader, intake, now_ms=now_ms, committed=delivery.wake)
+        zone, changes = zone_of(settings.timezone), Changes()
+        intake = Intake(Decider(ruleset, zone), settings.clock, counted=changes.note)
+        roster = Roster(zone)
+        hub = Hub(database, roster, changes, lambda: taken(pipeline, delivery, now_ms))
+
+        def committed() -> None:
+            delivery.wake()
+            hub.committed()
+
+        pipeline = Pipeline(database, reader, intake, now_ms=now_ms, committed=committed)
         parts.append(pipeline)
         scheduler = Scheduler(
             database,
@@ -111,7 +124,9 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
                 database, pipeline, delivery, chats, settings=settings.web, now_ms=now_ms
             )
             routes = [*probes.routes(), *(route for chat in chats for route in chat.http_routes())]
+            routes += Pages(hub, roster).routes()
             app.address = await stack.enter_async_context(serving(settings.web, routes))
+            await stack.enter_async_context(hub.running())
         await _begin(app)
         yield app
 

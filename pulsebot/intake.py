@@ -9,7 +9,7 @@ Event time decides which bucket an event is counted in; the record's log time de
 absurd. Neither the wall clock nor the ends of batches decide anything.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pulsebot.decide import Decider
@@ -21,8 +21,9 @@ from pulsebot.sift import Arrival, Batch, Sifter, letter_of
 from pulsebot.store import counts, crashes, deadletters, messages, positions, services, statuses
 from pulsebot.store.database import Connection
 from pulsebot.store.services import Heard
+from pulsebot.store.tags import Learner
 from pulsebot.stream.base import Gap, Partition, Record
-from pulsebot.views.tally import Tally
+from pulsebot.views.tally import Bucket, Tally
 
 
 @dataclass(slots=True)
@@ -38,20 +39,31 @@ class Totals:
 
 
 class Intake:
-    """Takes in batches for one database; call `load` first and after every failed batch."""
+    """Takes in batches for one database; call `load` first and after every failed batch.
 
-    def __init__(self, decider: Decider, clock: Clock) -> None:
+    `counted` is told the buckets that a batch adds to, before it is committed.
+    """
+
+    def __init__(
+        self,
+        decider: Decider,
+        clock: Clock,
+        counted: Callable[[Iterable[Bucket]], None] = lambda _: None,
+    ) -> None:
         self.decider = decider
         self.views = LiveViews()
         self.totals = Totals()
         self.last_log_ms: dict[Partition, int] = {}
         self._sifter = Sifter(clock)
         self._heard: dict[str, int] = {}
+        self._tags = Learner()
+        self._counted = counted
 
     def load(self, connection: Connection) -> None:
         """Take over the state that the last committed transaction left."""
         self._sifter.load(connection)
         self._heard.clear()
+        self._tags.load(connection)
         self.decider.load(connection)
         self.views.load(connection)
 
@@ -68,7 +80,9 @@ class Intake:
         """
         batch = self._sifter.sift(connection, records, now_ms)
         tally = write_views(connection, batch.arrivals)
-        services.save(connection, self._news(batch, tally))
+        services.save(connection, news := self._news(batch, tally))
+        self._tags.learn(connection, batch.arrivals, news)
+        self._counted(tally.counts)
         self.views.take(connection, batch.arrivals)
         self.decider.decide(connection, batch.arrivals, now_ms)
         deadletters.add(connection, batch.letters)

@@ -1,13 +1,14 @@
 """What all tests share: a real Kafka, and an honest word where there is none.
 
-The fixtures start brokers when a test first asks. Tests that want Kafka on a machine that
-cannot have one are skipped, counted, and named in one line at the end of the run: NOT RUN;
-with CI=true the run then fails.
+The fixtures start brokers when a test first asks. Tests that want Kafka (or a browser) on a
+machine that cannot have one are skipped, counted, and named in one line at the end of the run:
+NOT RUN; with CI=true the run then fails.
 """
 
 import os
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -17,14 +18,14 @@ from tests.kafka import provision
 from tests.kafka.broker import KafkaCluster
 from tests.kafka.machine import Machine
 from tests.kafka.provision import External, Unavailable
+from tests.notrun import NOT_RUN, not_run
 
 KAFKA_FIXTURES = {"kafka", "kafka_own", "kafka_cluster"}
 Found = TypeVar("Found", bound=KafkaCluster | External)
-NOT_RUN = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin the list of the tests that did not run (test id to reason)."""
+    """Begin the list of the tests that did not run (test id to what it needs, and the reason)."""
     config.stash[NOT_RUN] = {}
 
 
@@ -47,10 +48,8 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Say in one line which tests did not run, and why."""
-    not_run = config.stash[NOT_RUN]
-    if not_run:
-        reasons = "; ".join(dict.fromkeys(not_run.values()))
-        line = f"NOT RUN: {len(not_run)} Kafka tests: {reasons}"
+    for (needed, reason), count in Counter(config.stash[NOT_RUN].values()).items():
+        line = f"NOT RUN: {count} {needed} tests: {reason}"
         terminalreporter.write_line(line, red=True, bold=True)
 
 
@@ -126,6 +125,5 @@ def _brokers(
 
 def _available(request: pytest.FixtureRequest, found: Found | Unavailable) -> Found:
     if isinstance(found, Unavailable):
-        request.config.stash[NOT_RUN][request.node.nodeid] = found.reason
-        pytest.skip(f"no Kafka: {found.reason}")
+        not_run(request, "Kafka", found.reason)
     return found

@@ -33,6 +33,7 @@ def show(ground: Ground) -> None:
             "telling. The first crash is seconds away. Meanwhile, ask; Tab completes:",
         ),
         Padding(_questions(), (1, 0, 1, 2)),
+        Text.assemble("All of it live, in a browser: ", (ground.board, "bold cyan")),
         Text.assemble(("Logs and data: ", "dim"), str(ground.folder)),
         Text(f"Ctrl-C ends everything and {end}.\n", "dim"),
         sep="\n",

@@ -20,10 +20,16 @@ ROOT = Path(pulsebot.__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Paths of one demo; a `temporary` folder goes with it."""
+    """Paths of one demo and the address of its pages; a `temporary` folder goes with it."""
 
     folder: Path
     temporary: bool
+    web: int
+
+    @property
+    def board(self) -> str:
+        """Where the board is."""
+        return f"http://127.0.0.1:{self.web}/"
 
     @property
     def crawler(self) -> Path:
@@ -46,21 +52,22 @@ class Ground:
 
 
 @contextmanager
-def laid(folder: Path | None, port: int) -> Iterator[Ground]:
+def laid(folder: Path | None, port: int, web: int) -> Iterator[Ground]:
     """Lay everything ready in a new or empty folder, by default a temporary one.
 
-    `port` is where payment's health page will be. A temporary folder is gone afterwards.
+    `port` is where payment's health page will be, `web` where the bot's pages will. A temporary
+    folder is gone afterwards.
     Raises InvalidInput where the folder holds something.
     """
     if folder is None:
         with tempfile.TemporaryDirectory(
             prefix="pulsebot-demo-", ignore_cleanup_errors=True
         ) as name:
-            yield _filled(Ground(Path(name), temporary=True), port)
+            yield _filled(Ground(Path(name), temporary=True, web=web), port)
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidInput(f"{folder} is not an empty folder; give a new one")
-    yield _filled(Ground(folder.absolute(), temporary=False), port)
+    yield _filled(Ground(folder.absolute(), temporary=False, web=web), port)
 
 
 def _filled(ground: Ground, port: int) -> Ground:
@@ -75,6 +82,7 @@ def _filled(ground: Ground, port: int) -> Ground:
         "rules": _rules(),
         "zone": local_zone(),
         "port": port,
+        "web": ground.web,
     }
     texts = {name: v if isinstance(v, int) else json.dumps(str(v)) for name, v in values.items()}
     for path in (ground.bot, ground.crawler):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pulsebot import app, logs, settings
 from pulsebot.demo.ground import Ground, laid
-from pulsebot.demo.staging import reserved, staged
+from pulsebot.demo.staging import free_port, reserved, staged
 from pulsebot.demo.timetable import SceneName
 from pulsebot.errors import PulsebotError
 from pulsebot.ruleset import load_rules
@@ -54,7 +54,7 @@ async def performing(
     """
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(reserved())
-        ground = stack.enter_context(laid(folder, listener.getsockname()[1]))
+        ground = stack.enter_context(laid(folder, listener.getsockname()[1], free_port()))
         greet(ground)
         file = stack.enter_context(ground.log("bot").open("a", encoding="utf-8"))
         stage = await stack.enter_async_context(staged(ground, scene, listener))

@@ -23,6 +23,12 @@ def reserved() -> Iterator[socket.socket]:
         yield listener
 
 
+def free_port() -> int:
+    """Return a loopback port that is free now, for the bot's pages: it opens them itself."""
+    with reserved() as listener:
+        return int(listener.getsockname()[1])
+
+
 @asynccontextmanager
 async def staged(
     ground: Ground, scene: SceneName, listener: socket.socket

@@ -69,3 +69,14 @@ def open_alerts(connection: Connection) -> list[tuple[str, str, str, str, int]]:
         "SELECT rule, service, severity, reason, fired_ms FROM alert WHERE state = 'firing'"
         " ORDER BY fired_ms DESC"
     ).fetchall()
+
+
+def firing(connection: Connection) -> dict[str, list[str]]:
+    """Return the severities of what is firing, by service."""
+    found: dict[str, list[str]] = {}
+    rows = connection.execute(
+        "SELECT service, severity FROM alert INDEXED BY alert_firing WHERE state = 'firing'"
+    )
+    for service, severity in rows:
+        found.setdefault(service, []).append(severity)
+    return found

@@ -4,7 +4,8 @@ A count may sit in either table; a reader sums both, so an event that comes a mo
 counted like any other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from pulsebot.store.database import Connection
 from pulsebot.views.tally import Bucket
@@ -75,6 +76,27 @@ def by_service(connection: Connection, kind: str, start_ms: int, end_ms: int) ->
         {"kind": kind, "a": start_ms, "b": end_ms},
     )
     return dict(rows.fetchall())
+
+
+def quarters(connection: Connection, kind: str, start_ms: int) -> list[tuple[str, int, int]]:
+    """Return (service, quarter hour, count) of all services since a time, one index walk each.
+
+    The time must be the start of a quarter of an hour.
+    """
+    return connection.execute(
+        "SELECT s.service, c.start_ms - c.start_ms % :quarter AS quarter, sum(c.count)"
+        " FROM service s CROSS JOIN count_1m c ON c.kind = :kind AND c.service = s.service"
+        " AND c.start_ms >= :start GROUP BY s.service, quarter"
+        " UNION ALL SELECT s.service, c.start_ms, c.count"
+        " FROM service s CROSS JOIN count_15m c ON c.kind = :kind AND c.service = s.service"
+        " AND c.start_ms >= :start",
+        {"kind": kind, "start": start_ms, "quarter": QUARTER_MS},
+    ).fetchall()
+
+
+def pieces(connection: Connection, kind: str, service: str, edges: Sequence[int]) -> list[int]:
+    """Return the counts of one service between each two edges that follow each other."""
+    return [total(connection, kind, service, a, b) for a, b in pairwise(edges)]
 
 
 def series(

@@ -1,9 +1,22 @@
 """App messages, as the apps said them."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pulsebot.event import AppMessage
 from pulsebot.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message as it was said."""
+
+    at_ms: int
+    level: str
+    title: str | None
+    text: str
+    link: str | None
+    instance: str | None
 
 
 def add(connection: Connection, messages: Iterable[tuple[AppMessage, int]]) -> None:
@@ -24,3 +37,13 @@ def latest(connection: Connection, service: str, limit: int) -> list[tuple[int, 
         "SELECT at_ms, level, text FROM app_message WHERE service = ? ORDER BY at_ms DESC LIMIT ?",
         (service, limit),
     ).fetchall()
+
+
+def newest(connection: Connection, service: str, limit: int) -> list[Kept]:
+    """Return a service's newest messages whole, newest first."""
+    rows = connection.execute(
+        "SELECT at_ms, level, title, text, link, instance FROM app_message WHERE service = ?"
+        " ORDER BY at_ms DESC LIMIT ?",
+        (service, limit),
+    )
+    return [Kept(*row) for row in rows]

@@ -171,6 +171,23 @@ def views_in_sql(db: Database) -> None:
     _run(db.conn, _SQL_VIEWS)
 
 
+_BOARD = """
+CREATE TABLE service_tag (
+    service TEXT PRIMARY KEY, tags TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX alert_firing ON alert (service) WHERE state = 'firing';
+CREATE INDEX alert_service ON alert (service, started_ms);
+CREATE INDEX decision_service ON decision (service, id);
+"""
+
+
+@migrations()
+def tags_and_what_a_service_is_asked_for(db: Database) -> None:
+    """Keep the tags of services; find alerts and decisions by service."""
+    _run(db.conn, _BOARD)
+
+
 def _run(connection: sqlite3.Connection, script: str) -> None:
     # Connection.executescript would commit the transaction that the migration runs in.
     for statement in script.split(";\n"):

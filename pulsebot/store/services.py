@@ -30,6 +30,11 @@ def names(connection: Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT service FROM service ORDER BY service")]
 
 
+def heard(connection: Connection) -> list[tuple[str, int]]:
+    """Return every known service with the minute it was last heard of, by name."""
+    return connection.execute("SELECT service, last_ms FROM service ORDER BY service").fetchall()
+
+
 def find(connection: Connection, service: str) -> Heard | None:
     """Return what is known of one service."""
     row = connection.execute(

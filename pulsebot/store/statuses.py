@@ -120,6 +120,26 @@ def instances(connection: Connection, service: str | None = None) -> list[Instan
     return [Instance(*row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many instances of a service are in one state, since when, and last seen."""
+
+    service: str
+    state: str
+    instances: int
+    since_ms: int
+    seen_ms: int
+
+
+def shares(connection: Connection) -> list[Share]:
+    """Return every state that a service's instances are in, by service."""
+    rows = connection.execute(
+        "SELECT service, state, count(*), max(since_ms), max(seen_ms) FROM instance"
+        " GROUP BY service, state"
+    )
+    return [Share(*row) for row in rows]
+
+
 def changes(
     connection: Connection, service: str, start_ms: int, end_ms: int, limit: int
 ) -> Sequence[Change]:

@@ -25,6 +25,9 @@ from pulsebot.store import deadletters, outbox
 from pulsebot.store.database import Connection, Database
 from pulsebot.web.metrics import Depths, exposition
 
+GRACE_S = 2
+"""Time that answers under way get at the end; a page that takes nothing must not hold us."""
+
 
 class Probes:
     """Answers about the health of the running parts."""
@@ -103,7 +106,14 @@ async def serving(settings: Web, routes: Sequence[BaseRoute]) -> AsyncIterator[s
     """Serve routes while entered; yields the base address, with the port that was taken."""
     listener = _listen(settings)
     app = Starlette(routes=list(routes))
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=GRACE_S,
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve([listener]))
     try:

@@ -110,6 +110,7 @@ async def test_a_newcomer_sees_a_crash_asks_and_leaves(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     async with at_terminal("pulsebot", "demo") as person:
         await person.sees("/triggers checkout today", SLOW_S)
+        await person.sees("http://127.0.0.1:", SLOW_S)
         await person.sees("❯", SLOW_S)
         await person.sees("checkout crashed: KeyError", SLOW_S)
         await person.sees("❯")

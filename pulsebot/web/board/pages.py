@@ -1,0 +1,90 @@
+"""The board's routes: addresses become topics, topics become pages."""
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from pulsebot.web.board import overview, wording
+from pulsebot.web.board.base import Subject
+from pulsebot.web.board.hub import Hub
+from pulsebot.web.board.live import Live
+from pulsebot.web.board.overview import Overview, Query
+from pulsebot.web.board.rendering import render
+from pulsebot.web.board.roster import Roster
+from pulsebot.web.board.topic import Topic
+
+MAX_PAGES = 300
+"""Pages connected at once; each costs a socket. One more is told to come back later."""
+
+_PACKAGE = "pulsebot.web.board"
+
+
+class Pages:
+    """Answers requests for pages; `hub` keeps what they show."""
+
+    def __init__(self, hub: Hub, roster: Roster) -> None:
+        self._hub = hub
+        self._roster = roster
+        self._overview = Overview()
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of all pages, of their events, and of their static files."""
+        return [
+            Route("/", self.services),
+            Route("/live", self.live),
+            Mount("/static", StaticFiles(packages=[(_PACKAGE, "static")]), name="static"),
+        ]
+
+    async def services(self, request: Request) -> Response:
+        """Show all services, those that were asked for in the order asked for."""
+        topic = await self._hub.look("services", self._overview)
+        query = Query.of(request.query_params)
+        lines = self._roster.lines
+        known = [
+            line for line in lines.values() if f"{wording.key(line.service)}-st" in topic.cells
+        ]
+        fitting = query.order(line for line in known if query.fits(line))
+        others = query.order(line for line in known if not query.fits(line))
+        values = {
+            "query": query,
+            "orders": {name: order[0] for name, order in overview.ORDERS.items()},
+            "tags": overview.choices(known),
+            "rows": [(line, True) for line in fitting[: overview.MAX_ROWS]]
+            + [(line, False) for line in others[: max(0, overview.MAX_ROWS - len(fitting))]],
+            "found": len(fitting),
+            "total": len(known),
+            "spans": self._roster.spans,
+        }
+        return await self._page(request, topic, "services.html", {"page": "services", **values})
+
+    async def live(self, request: Request) -> Response:
+        """Stream what a page lacks of its topic."""
+        address = request.query_params.get("page", "")
+        subject = self._subject(address)
+        if subject is None:
+            return PlainTextResponse("there is no such page", 404)
+        if self._hub.watched >= MAX_PAGES or self._hub.closed.is_set():
+            return PlainTextResponse("too many pages", 503, {"retry-after": "30"})
+        topic = await self._hub.look(address, subject)
+        mark = request.query_params.get("since", "")
+        return Live(topic, mark, self._hub.closed)
+
+    def _subject(self, address: str) -> Subject | None:
+        return self._overview if address == "services" else None
+
+    async def _page(
+        self, request: Request, topic: Topic, template: str, values: Mapping[str, object]
+    ) -> Response:
+        common = {
+            "cells": topic.cells,
+            "mark": topic.mark,
+            "now_ms": topic.at_ms,
+            "zone": self._roster.zone,
+            "wall": "wall" in request.query_params,
+        }
+        html = await asyncio.to_thread(render, template, {**common, **values})
+        return HTMLResponse(html, headers={"cache-control": "no-store"})

@@ -1,0 +1,80 @@
+"""How the board says numbers, times and names: markup for one cell each.
+
+Everything from events goes through `Markup.format`, which escapes it.
+"""
+
+from datetime import UTC, datetime
+from hashlib import blake2s
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from pulsebot.civil import local_time
+
+SHORT = 160
+"""Characters of a text that a cell shows."""
+
+
+def number(value: int) -> str:
+    """Return a count with thousands set apart."""
+    return f"{value:,}"
+
+
+def key(service: str) -> str:
+    """Return a short stable id of a service, fit for an HTML id."""
+    return f"s{blake2s(service.encode(), digest_size=6).hexdigest()}"
+
+
+def address(service: str) -> str:
+    """Return the path of a service's page.
+
+    A name of dots alone would be resolved away by browsers, so it is marked by a tilde.
+    """
+    marked = f"~{service}" if service in {".", ".."} or service.startswith("~") else service
+    return f"/services/{quote(marked, safe='')}"
+
+
+def unmarked(part: str) -> str:
+    """Return the service that the decoded last part of an address names."""
+    return part.removeprefix("~")
+
+
+def clock(ms: int, today_ms: int, zone: ZoneInfo) -> Markup:
+    """Return a time as `14:03`, with the date where it is not of today."""
+    local = local_time(ms, zone)
+    told = f"{local:%H:%M}" if ms >= today_ms else f"{local.day} {local:%b} {local:%H:%M}"
+    stamp = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
+    return Markup('<time datetime="{}">{}</time>').format(stamp, told)
+
+
+def second(ms: int, zone: ZoneInfo) -> Markup:
+    """Return a time to the second, with its date: `23 Nov 14:03:12`."""
+    local = local_time(ms, zone)
+    stamp = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return Markup('<time datetime="{}">{}</time>').format(
+        stamp, f"{local.day} {local:%b} {local:%H:%M:%S}"
+    )
+
+
+def short(text: str, limit: int = SHORT) -> str:
+    """Return the first characters of a text, in one line."""
+    line = " ".join(text[: 4 * limit].split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def state(name: str) -> Markup:
+    """Return a state as a word with its mark; the style sheet gives shape and colour."""
+    return Markup('<span class="state s-{}" data-state="{}">{}</span>').format(
+        name, name, "no status" if name == "silent" else name
+    )
+
+
+def zone_name(zone: ZoneInfo) -> str:
+    """Return a zone as people call it."""
+    return "UTC" if zone.key in {"UTC", "Etc/UTC"} else zone.key
+
+
+def hour(ms: int, zone: ZoneInfo) -> str:
+    """Return a time of day: `14:00`."""
+    return f"{local_time(ms, zone):%H:%M}"
