@@ -81,7 +81,7 @@ class Intake:
         batch = self._sifter.sift(connection, records, now_ms)
         tally = write_views(connection, batch.arrivals)
         services.save(connection, news := self._news(batch, tally))
-        self._tags.learn(connection, batch.arrivals, news)
+        self._tags.learn(connection, (arrival[0] for arrival in batch.arrivals), news)
         self._counted(tally.counts)
         self.views.take(connection, batch.arrivals)
         self.decider.decide(connection, batch.arrivals, now_ms)

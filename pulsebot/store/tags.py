@@ -25,17 +25,14 @@ class Learner:
         self._known = by_service(connection)
 
     def learn(
-        self,
-        connection: Connection,
-        arrivals: Iterable[tuple[Event, int, int]],
-        services: Collection[str],
+        self, connection: Connection, events: Iterable[Event], services: Collection[str]
     ) -> None:
         """Take in the tags of these services' newest events, in the caller's transaction."""
         if not services:
             return
         newest: dict[str, Mapping[str, str]] = {
             event.service: event.data.tags
-            for event, _, _ in arrivals
+            for event in events
             if event.data.tags and event.service in services
         }
         changed = []
