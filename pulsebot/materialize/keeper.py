@@ -14,6 +14,7 @@ from pulsebot.store import viewcatalog, viewtables
 from pulsebot.store.database import Connection
 from pulsebot.store.viewcatalog import Entry
 from pulsebot.store.viewtables import HIDDEN, SHOWN, WAITING, RowAt, Shape, StoredRow
+from pulsebot.views.datatype import Type
 from pulsebot.views.plan import TablePlan
 from pulsebot.views.table import Row, Slot, Table
 
@@ -21,6 +22,9 @@ CACHED = 50_000
 """Rows of a view whose states are kept in memory."""
 
 _BOUNDS_CACHED = 5_000
+
+_COMPOUND = {Type.ANY, Type.ARRAY, Type.JSON, Type.MAP}
+"""Types whose values may be lists or maps."""
 
 
 class Keeper:
@@ -33,6 +37,7 @@ class Keeper:
         self.closed_ms = 0
         """The time up to which windows have ended."""
         self._table = Table(plan)
+        self._compound = any(output.type in _COMPOUND for output in plan.outputs)
         self._states: dict[Slot, list[Any]] = {}
         self._json: dict[tuple[Any, ...], str] = {}
         self._known = viewtables.keys(connection, self.shape)
@@ -52,7 +57,8 @@ class Keeper:
             merged = self._joined(connection, brought, revision)
         else:
             merged = self._merged(connection, brought)
-        viewtables.write(connection, self.shape, map(self._stored, *_unzip(merged)), revision)
+        stored = [self._stored(slot, states, revision) for slot, states in merged.items()]
+        viewtables.write(connection, self.shape, stored)
         return True
 
     def close(self, connection: Connection, now_ms: int, revision: int) -> int:
@@ -144,16 +150,19 @@ class Keeper:
         viewtables.remove(connection, self.shape, absorbed - left, revision)
         return joined
 
-    def _stored(self, slot: Slot, states: list[Any]) -> StoredRow:
+    def _stored(self, slot: Slot, states: list[Any], revision: int) -> StoredRow:
         values, passes = self._table.outputs(slot, states)
         shown = SHOWN if passes else HIDDEN
-        if passes and self.plan.final and slot.end_ms > self.closed_ms:
+        _, start_ms, end_ms = slot
+        if passes and self.plan.final and end_ms > self.closed_ms:
             shown = WAITING
-        bounds: tuple[str | None, str | None] = (None, None)
+        start = end = None
         if self.shape.windowed:
-            bounds = (self._readable(slot.start_ms), self._readable(slot.end_ms))
-        at = RowAt(self._key(slot), slot.start_ms)
-        return StoredRow(at, slot.end_ms, bounds, values, states, shown)
+            start, end = self._readable(start_ms), self._readable(end_ms)
+        if self._compound:
+            values = list(map(viewtables.plain, values))
+        packed = viewtables.packed(states)
+        return (self._key(slot), start_ms, end_ms, packed, shown, revision, start, end, *values)
 
     def _readable(self, ms: int) -> str:
         text = self._bounds.get(ms)
@@ -164,10 +173,6 @@ class Keeper:
             precise = "milliseconds" if ms % 1000 else "seconds"
             text = self._bounds[ms] = local.isoformat(timespec=precise)
         return text
-
-
-def _unzip(merged: Mapping[Slot, list[Any]]) -> tuple[Iterable[Slot], Iterable[list[Any]]]:
-    return merged.keys(), merged.values()
 
 
 def shape_of(entry: Entry, plan: TablePlan) -> Shape:

@@ -137,11 +137,12 @@ def group(arrivals: Iterable[Arrival], signature: Callable[[Any], Any]) -> list[
     for event, time_ms, _, _ in arrivals:
         if isinstance(event, Trigger):
             shape = signature(event), time_ms // MINUTE_MS
-            if shape in counts:
-                counts[shape] += event.data.count
-            else:
+            known = counts.get(shape)
+            if known is None:
                 counts[shape] = event.data.count
                 samples[shape] = event
+            else:
+                counts[shape] = known + event.data.count
     return [
         Row(samples[shape], shape[1] * MINUTE_MS, times, 0, (0, 0, 0))
         for shape, times in counts.items()

@@ -5,9 +5,9 @@ aggregates, and the revision of the last change. The SQL view shows what is mean
 with window bounds as readable local times, to any tool that reads SQLite.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,24 +34,20 @@ class Shape:
         return f"view_{self.view}"
 
 
-@dataclass(frozen=True, slots=True)
-class RowAt:
+class RowAt(NamedTuple):
     """Key, as JSON, and start of the window (ms); 0 where there are no windows."""
 
     key: str
     start_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRow:
-    """A row as it is written: `bounds` are the window's ends as people read them."""
+StoredRow = tuple[Any, ...]
+"""A row as it is written: key, start, end, packed states, shown, revision, and the window's ends
+as people read them; then the values of the columns, in the shape's order."""
 
-    at: RowAt
-    end_ms: int
-    bounds: tuple[str | None, str | None]
-    values: Sequence[Any]
-    states: Sequence[Any]
-    shown: int
+_OWN = (
+    "_key", "_start_ms", "_end_ms", "_state", "_shown", "_revision", "WINDOWSTART", "WINDOWEND",
+)  # fmt: skip
 
 
 def create(connection: Connection, shape: Shape) -> None:
@@ -63,13 +59,22 @@ def create(connection: Connection, shape: Shape) -> None:
         f" _revision INTEGER NOT NULL, WINDOWSTART TEXT, WINDOWEND TEXT{columns},"
         " PRIMARY KEY (_key, _start_ms)) WITHOUT ROWID"
     )
-    connection.execute(f"CREATE INDEX {shape.table}_revision ON {shape.table} (_revision)")
     if shape.windowed:
         connection.execute(f"CREATE INDEX {shape.table}_end ON {shape.table} (_end_ms)")
     for name, _, is_key in shape.columns:
         if is_key:
             index = quoted(f"{shape.table}_{name}")
             connection.execute(f"CREATE INDEX {index} ON {shape.table} ({quoted(name)}, _start_ms)")
+
+
+def index_revisions(connection: Connection, view: int) -> None:
+    """Make it quick to find what changed since a revision, for whoever wants to follow a view.
+
+    Not made from the start: it doubles the cost of every change.
+    """
+    connection.execute(
+        f"CREATE INDEX IF NOT EXISTS view_{view}_revision ON view_{view} (_revision)"
+    )
 
 
 def inherit(connection: Connection, shape: Shape, earlier: int, before_ms: int) -> None:
@@ -135,23 +140,14 @@ def overlapping(
     return [(start, end, msgspec.msgpack.decode(state)) for start, end, state in rows]
 
 
-def write(connection: Connection, shape: Shape, rows: Iterable[StoredRow], revision: int) -> None:
+def write(connection: Connection, shape: Shape, rows: Iterable[StoredRow]) -> None:
     """Write rows, each in the place of what was kept for its key and window."""
-    names = [quoted(name) for name, _, _ in shape.columns]
-    columns = ["_key", "_start_ms", "_end_ms", "_state", "_shown", "_revision",
-               "WINDOWSTART", "WINDOWEND", *names]  # fmt: skip
-    changed = ["_end_ms", "_state", "_shown", "_revision", "WINDOWEND", *names]
+    columns = [*_OWN, *(quoted(name) for name, _, _ in shape.columns)]
+    changed = ", ".join(f"{name} = excluded.{name}" for name in columns[2:])
     connection.executemany(
         f"INSERT INTO {shape.table} ({', '.join(columns)}) VALUES"
-        f" ({', '.join('?' * len(columns))}) ON CONFLICT DO UPDATE SET"
-        f" {', '.join(f'{name} = excluded.{name}' for name in changed)}",
-        [
-            (
-                *(row.at.key, row.at.start_ms, row.end_ms, msgspec.msgpack.encode(row.states)),
-                *(row.shown, revision, *row.bounds, *map(_stored, row.values)),
-            )
-            for row in rows
-        ],
+        f" ({', '.join('?' * len(columns))}) ON CONFLICT DO UPDATE SET {changed}",
+        rows,
     )
 
 
@@ -214,8 +210,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _stored(value: Any) -> Any:  # noqa: ANN401 - whatever an expression gave
+def packed(states: Sequence[Any]) -> bytes:
+    """Return aggregates' states as they are kept."""
+    return msgspec.msgpack.encode(states)
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 - whatever an expression gave
+    """Return a value as a column can hold it: lists and maps as JSON."""
     return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
-
-
-Columns = Mapping[str, str]

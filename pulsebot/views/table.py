@@ -56,6 +56,7 @@ class Table:
     def __init__(self, plan: TablePlan) -> None:
         self.plan = plan
         self._keep = plan.source.row
+        self._grace_ms = plan.grace_ms
         clause = plan.window
         self._assign: Assign | None = (
             assignment(clause, plan.zone) if clause and clause.kind != "SESSION" else None
@@ -82,15 +83,15 @@ class Table:
         return tuple([value(subject, time_ms) for value in plan.keys])
 
     def _add(self, gathered: Gathered, key: Key, row: Row) -> None:
-        grace_ms = self.plan.grace_ms
+        grace_ms, known = self._grace_ms, gathered.states
         for start_ms, end_ms in self._ranges(row.time_ms):
             if grace_ms is not None and row.log_ms >= end_ms + grace_ms:
                 gathered.late += 1
                 continue
             slot = Slot(key, start_ms, end_ms)
-            states = gathered.states.get(slot)
+            states = known.get(slot)
             if states is None:
-                states = gathered.states[slot] = self.start()
+                states = known[slot] = self.start()
             self._aggregate(states, row)
 
     def _ranges(self, time_ms: int) -> Iterable[tuple[int, int]]:
