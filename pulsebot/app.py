@@ -20,6 +20,7 @@ from pulsebot.chat.base import Chat
 from pulsebot.chat.table import Surroundings, open_chats
 from pulsebot.civil import zone_of
 from pulsebot.commands.table import COMMANDS
+from pulsebot.control.server import serving as listening
 from pulsebot.decide import Decider
 from pulsebot.delivery import Delivery
 from pulsebot.intake import Intake
@@ -118,6 +119,7 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
         )
         desk = Desk(Around(database, settings, positions.load, now_ms))
         stack.push_async_callback(desk.builder.close)
+        await stack.enter_async_context(listening(settings.database, desk))
         app = App(settings, database, chats, delivery, reader, pipeline, scheduler, desk, stop)
         if settings.web is not None:
             probes = Probes(

@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     (
         "services",
         frozenset(
-            {"bot", "commands", "daybook", "decide", "delivery", "intake", "pipeline"}
+            {"bot", "commands", "control", "daybook", "decide", "delivery", "intake", "pipeline"}
             | {"materialize", "rebuild", "scheduler", "sift", "web"}
         ),
     ),
@@ -41,6 +41,7 @@ PURE = ("values", "logic")
 # Rooms that know a room of their own layer beyond its `base`, and why.
 NEIGHBOURS = {
     ("bot", "commands"): "looks the command up in the table",
+    ("control", "materialize"): "carries its answers over the socket",
     ("daybook", "commands"): "a digest ranks services as /unstable and /status do",
     ("decide", "sift"): "takes what it sifted",
     ("intake", "decide"): "decisions belong to the batch's transaction",

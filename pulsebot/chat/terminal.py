@@ -118,7 +118,7 @@ def _part(part: Part) -> RenderableType:
         case Fields(items):
             return _rows(items)
         case Table(header, rows):
-            return _grid(header, rows)
+            return grid(header, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,8 @@ def _rows(items: Iterable[tuple[str, str]]) -> Grid:
     return grid
 
 
-def _grid(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> RenderableType:
+def grid(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> RenderableType:
+    """Render rows under a header; every row has as many cells as the header."""
     if not rows:
         return Line("(nothing)", "dim")
     grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")

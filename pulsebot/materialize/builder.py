@@ -50,7 +50,7 @@ class Builder:
     async def resume(self) -> None:
         """Go on with what was being built when the last process ended."""
         for entry in await self._around.database.read(viewcatalog.entries):
-            if entry.state == "building":
+            if entry.state == "building" and entry.id not in self._names:
                 self.build(entry)
 
     async def built(self) -> None:
@@ -63,6 +63,10 @@ class Builder:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def names(self) -> list[str]:
+        """Return which views are being built."""
+        return list(self._names.values())
 
     def progress(self) -> dict[str, Progress]:
         """Return how far the views are that are being built, by name."""
@@ -79,6 +83,7 @@ class Builder:
         task = asyncio.create_task(self._building(entry), name=f"build {entry.name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._names.pop(entry.id))
 
     async def _building(self, entry: Entry) -> None:
         """Build one version; what hinders it is logged, and it is tried again."""
@@ -100,7 +105,7 @@ class Builder:
                     log.info("view is live", view=entry.name)
                     return
         finally:
-            del self._backfills[entry.id], self._names[entry.id]
+            self._backfills.pop(entry.id, None)
 
 
 def join(connection: Connection, view: int) -> None:

@@ -80,6 +80,10 @@ class Desk:
             f"Table {entry.name} {what} from the log; DESCRIBE {entry.name} tells how far."
         )
 
+    async def is_live(self, name: str) -> bool:
+        """Tell whether a view of this name is there and complete."""
+        return await self._around.database.read(viewcatalog.find, name) is not None
+
     async def replay(self, name: str, since_ms: int) -> Answer:
         """Build a view again from the log, beside the old version, and swap.
 

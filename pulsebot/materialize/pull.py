@@ -108,7 +108,9 @@ def run(path: Path, pull: Pull, limits: Limits) -> Answer:
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise InvalidInput(f"the query was refused: {error}") from None
         columns = tuple(column[0] for column in cursor.description)
-        return Answer("", columns, rows[: limits.rows], cut=len(rows) > limits.rows)
+        more = f"the first {limits.rows:,} rows; ask for one key, or a shorter time"
+        cut = more if len(rows) > limits.rows else ""
+        return Answer("", columns, rows[: limits.rows], cut)
 
 
 def _said(error: sqlite3.Error, limits: Limits) -> str:

@@ -1,0 +1,1 @@
+"""Control: statements from a terminal of this machine reach the bot that runs."""

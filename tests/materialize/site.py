@@ -1,0 +1,56 @@
+"""An installation on the embedded log, with a bot that runs in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pulsebot import app
+from pulsebot.app import App
+from pulsebot.event import Event, encode
+from pulsebot.ruleset import Ruleset
+from pulsebot.settings import Settings
+from pulsebot.stream.base import Outgoing
+from pulsebot.stream.config import LocalStream
+from pulsebot.stream.open import open_writer
+from tests.fakes.world import NO_RULES
+
+PER_DAY = """CREATE TABLE PER_DAY AS
+SELECT SERVICE_ID, COUNT(*) FROM SERVICE_TRIGGER
+WINDOW TUMBLING (SIZE 1 DAY)
+GROUP BY SERVICE_ID
+"""
+
+
+def site(folder: Path) -> Settings:
+    """Return the settings of an installation in a folder."""
+    return Settings(
+        stream=LocalStream(path=folder / "log.db"), database=folder / "bot.db", web=None
+    )
+
+
+async def send(settings: Settings, *sent: Event) -> None:
+    """Write events to the log, each at its own time."""
+    async with open_writer(settings.stream) as writer:
+        await writer.append(
+            [Outgoing(f"pulse.{e.kind}", e.service, encode(e), timestamp=e.time_ms) for e in sent]
+        )
+
+
+@asynccontextmanager
+async def running(settings: Settings, ruleset: Ruleset = NO_RULES) -> AsyncIterator[App]:
+    """Run a bot while entered; it consumes as it does in life."""
+    async with app.opened(settings, ruleset) as opened:
+        task = asyncio.create_task(app.run(opened))
+        try:
+            yield opened
+        finally:
+            opened.stop.set()
+            await task
+
+
+async def consumed(opened: App, records: int) -> None:
+    """Wait until the bot has taken in so many records since it started."""
+    async with asyncio.timeout(60):
+        while opened.pipeline.intake.totals.records < records:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.02)

@@ -1,0 +1,94 @@
+import json
+
+import pytest
+
+from pulsebot.errors import InvalidInput
+from pulsebot.materialize.answer import Answer
+from pulsebot.terminal.sqlshow import Output, Show, pointed
+from pulsebot.terminal.sqlwords import BOUNDS, Vocabulary, is_complete
+from pulsebot.views.place import InvalidSql, Place
+
+EVIL = "=cmd|'/C calc'!A0\x1b[2J\x9b31m\u202e,\"x\""
+
+
+@pytest.mark.parametrize("output", list(Output))
+def test_no_name_plays_with_the_terminal(
+    output: Output, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In no kind of output is a control character of an event's text obeyed."""
+    Show(output).answer(Answer(EVIL, (EVIL,), [(EVIL,), (None,), (-1.5,)], cut=EVIL))
+    written = capsys.readouterr()
+    for char in "\x1b\x9b\u202e":
+        assert char not in written.out + written.err
+    assert "cmd|" in written.out
+
+
+def test_json_keeps_every_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """One object a line; columns of one name are told apart."""
+    Show(Output.json).answer(Answer("", ("A", "A"), [(EVIL, 1), (None, 2.5)]))
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"A": EVIL, "A_2": 1},
+        {"A": None, "A_2": 2.5},
+    ]
+
+
+def test_csv_holds_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    """A spreadsheet shows a hostile text instead of computing it; numbers stay numbers."""
+    Show(Output.csv).answer(Answer("", ("A", "B"), [("=1+1", -5), ("@SUM(A1)", None), ("a,b", 2)]))
+    assert capsys.readouterr().out.split("\r\n") == [
+        "A,B", "'=1+1,-5", "'@SUM(A1),", '"a,b",2', "",
+    ]  # fmt: skip
+
+
+def test_words_are_kept_apart_from_what_programs_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """With JSON or CSV, standard output holds rows only."""
+    Show(Output.json).answer(Answer("Table T is there.", ("A",), [(1,)], cut="the first row"))
+    written = capsys.readouterr()
+    assert written.out == '{"A":1}\n'
+    assert "Table T is there." in written.err
+    assert "These are the first row." in written.err
+
+
+def test_a_fault_is_pointed_at() -> None:
+    """The line, a mark under the place, and what is wrong, even in wide letters and tabs."""
+    text = "SELECT A,\n\tÄ漢B FROM T"
+    told = pointed(text, InvalidSql("there is no column B", Place(2, 4)))
+    assert told.splitlines() == [
+        "    Ä漢B FROM T",
+        "       ^",
+        "line 2, column 4: there is no column B",
+    ]
+    told = pointed(text, InvalidSql("wrong", Place(2, 4)), "a.sql")
+    assert told.splitlines()[-1] == "a.sql:2: wrong"
+    assert pointed(text, InvalidInput("no place")) == "no place"
+    assert len(pointed("x" * 5000, InvalidSql("wrong", Place(1, 4000))).splitlines()[0]) <= 100
+
+
+@pytest.mark.parametrize(
+    ("text", "complete"),
+    [
+        ("SELECT 1;", True),
+        ("SELECT 1; -- done", True),
+        ("SELECT 1", False),
+        ("SELECT ';", False),
+        ("SELECT 1 -- ;", False),
+        ("SELECT 1; SELECT 2", False),
+        ("", False),
+    ],
+)
+def test_a_statement_ends_with_a_semicolon_of_its_own(text: str, complete: bool) -> None:  # noqa: FBT001 - a column of the table
+    """A `;` within a text or a comment ends nothing."""
+    assert is_complete(text) is complete
+
+
+def test_completion_knows_what_may_stand_where() -> None:
+    """Names after FROM; columns of what is read, keywords and functions elsewhere."""
+    names = Vocabulary({"PER_DAY": ("SERVICE_ID", *BOUNDS), "SERVICE_CRASH": ("ERROR",)})
+    after_from = list(names.candidates("SELECT x FROM S", "SELECT x FROM S"))
+    assert after_from == ["PER_DAY", "SERVICE_CRASH"]
+    whole = "SELECT W FROM PER_DAY"
+    offered = list(names.candidates("SELECT W", whole))
+    assert offered[0] == "SERVICE_ID"
+    assert {"WINDOWSTART", "COUNT", "WHERE"} <= set(offered)
+    assert "ERROR" not in offered
