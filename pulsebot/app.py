@@ -26,11 +26,12 @@ from pulsebot.delivery import Delivery
 from pulsebot.intake import Intake
 from pulsebot.materialize.builder import Around
 from pulsebot.materialize.desk import Desk
+from pulsebot.materialize.feed import Feed
 from pulsebot.pipeline import Pipeline
 from pulsebot.ruleset import Ruleset
 from pulsebot.scheduler import Scheduler
 from pulsebot.settings import Settings
-from pulsebot.store import positions, services
+from pulsebot.store import services
 from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
@@ -67,6 +68,7 @@ class App:
     pipeline: Pipeline
     scheduler: Scheduler
     desk: Desk
+    feed: Feed
     stop: asyncio.Event
     address: str | None = None
 
@@ -117,10 +119,13 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
             now_ms=now_ms,
             committed=delivery.wake,
         )
-        desk = Desk(Around(database, settings, positions.load, now_ms))
+        desk = Desk(Around(database, settings, now_ms))
         stack.push_async_callback(desk.builder.close)
         await stack.enter_async_context(listening(settings.database, desk))
-        app = App(settings, database, chats, delivery, reader, pipeline, scheduler, desk, stop)
+        feed = Feed(database, settings, now_ms=now_ms, committed=delivery.wake)
+        app = App(
+            settings, database, chats, delivery, reader, pipeline, scheduler, desk, feed, stop
+        )
         if settings.web is not None:
             probes = Probes(
                 database, pipeline, delivery, chats, settings=settings.web, now_ms=now_ms
@@ -139,10 +144,12 @@ async def run(app: App) -> None:
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(app.delivery.run(), name="delivery")
         consuming = group.create_task(_consume(app), name="pipeline")
+        feeding = group.create_task(app.feed.run(), name="feed")
         async with app.scheduler:
             await app.stop.wait()
         log.info("stopping")
         await _end(consuming)
+        await _end(feeding)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await app.delivery.idle()
@@ -158,6 +165,7 @@ async def run_once(app: App) -> None:
         await app.pipeline.start()
         await app.desk.builder.resume()
         await app.pipeline.run_to_end()
+        await app.feed.run_to_end()
         await app.desk.builder.built()
     await app.scheduler.digests()
     async with asyncio.TaskGroup() as group:

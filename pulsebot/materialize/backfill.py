@@ -1,6 +1,6 @@
 """Backfill: a new view is built from the retained log, beside the live stream, and joins it.
 
-It reads with a reader of its own, removes repetitions with marks of its own, and writes pieces
+It reads with a reader of its own, leaves repetitions out by marks of its own, and writes pieces
 through the one writer, each with its positions: a process that dies goes on where it was. A
 record is for the backfill to take exactly if the live side had consumed it already; once there
 is none left that it has not taken, the view joins the live ones in the same transaction. So
@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pulsebot.materialize.keeper import Keeper
-from pulsebot.materialize.live import rows_of
+from pulsebot.materialize.sieve import Sieve
 from pulsebot.settings import Clock
-from pulsebot.sift import Sifter
-from pulsebot.store import marks, viewcatalog
+from pulsebot.store import viewcatalog
 from pulsebot.store.database import Connection, Database
 from pulsebot.store.viewcatalog import Reach
 from pulsebot.stream.base import Partition, Reader, Record
@@ -35,52 +34,40 @@ class Progress:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Joining:
-    """The live side: its next offsets, and what makes a view live that has caught up.
-
-    Both are called within a transaction of the writer.
-    """
-
-    consumed: Callable[[Connection], Mapping[Partition, int]]
-    join: Callable[[Connection, int], None]
+Join = Callable[[Connection, int], None]
 
 
 class Backfill:
     """Builds one version of a view; `run` may be cancelled, and begun again later."""
 
     def __init__(
-        self, view: int, plan: TablePlan, clock: Clock, live: Joining, now_ms: Callable[[], int]
+        self, view: int, plan: TablePlan, sieve: Sieve, clock: Clock, now_ms: Callable[[], int]
     ) -> None:
         self.view = view
         self.progress = Progress(0, 0)
         self._plan = plan
-        self._clock = clock
-        self._live = live
+        self._sieve = sieve
+        self._ahead_ms = clock.future // timedelta(milliseconds=1)
         self._now_ms = now_ms
         self._keeper: Keeper
-        self._sifter: Sifter
         self._reached: dict[Partition, Reach] = {}
         self._left: list[Record] = []
         self._gone: Mapping[Partition, int] = {}
         self._empty = 0
 
-    async def run(self, database: Database, reader: Reader) -> None:
-        """Build the view and let it join."""
+    async def run(self, database: Database, reader: Reader, join: Join) -> None:
+        """Build the view; `join` makes it live, in the transaction that completes it."""
         async with reader:
             await database.write(self._load)
             await reader.seek(await self._start(reader))
             joined = False
             while not joined:
-                joined = await self._piece(database, reader)
+                joined = await self._piece(database, reader, join)
 
     def _load(self, connection: Connection) -> None:
-        tables = marks.tables_of(self.view)
-        marks.create(connection, tables)
         entry = viewcatalog.get(connection, self.view)
         self._keeper = Keeper(connection, entry, self._plan)
-        self._sifter = Sifter(self._clock, tables)
-        self._sifter.load(connection)
+        self._sieve.load(connection)
         self._reached = viewcatalog.reach(connection, self.view)
 
     async def _start(self, reader: Reader) -> Mapping[Partition, int]:
@@ -88,21 +75,20 @@ class Backfill:
         from_ms = self._keeper.entry.from_ms
         start: dict[Partition, int] = {}
         if from_ms is not None:
-            ahead_ms = self._clock.future // timedelta(milliseconds=1)
-            start.update(await reader.offsets_at(from_ms - ahead_ms))
+            start.update(await reader.offsets_at(from_ms - self._ahead_ms))
         start.update({lane: after for lane, (_, after) in self._reached.items()})
         return start
 
-    async def _piece(self, database: Database, reader: Reader) -> bool:
+    async def _piece(self, database: Database, reader: Reader, join: Join) -> bool:
         """Read and take in one batch; return whether the view has joined."""
         records = await reader.read(max_records=BATCH, timeout_s=POLL_S)
         self._empty = 0 if records else self._empty + 1
         if not records:
             self._gone = await reader.offsets_at(0)  # where the log begins by now
-        return await database.write(self._take, [*self._left, *records])
+        return await database.write(self._take, [*self._left, *records], join)
 
-    def _take(self, connection: Connection, records: Sequence[Record]) -> bool:
-        consumed = self._live.consumed(connection)
+    def _take(self, connection: Connection, records: Sequence[Record], join: Join) -> bool:
+        consumed = self._sieve.consumed(connection)
         ours = [r for r in records if r.offset < consumed.get(_lane(r), 0)]
         self._left = [r for r in records if r.offset >= consumed.get(_lane(r), 0)]
         if ours:
@@ -110,8 +96,8 @@ class Backfill:
         self._note_progress(consumed)
         if any(self._is_behind(lane, offset) for lane, offset in consumed.items()):
             return False
-        marks.drop(connection, marks.tables_of(self.view))
-        self._live.join(connection, self.view)
+        self._sieve.finish(connection)
+        join(connection, self.view)
         return True
 
     def _is_behind(self, lane: Partition, consumed: int) -> bool:
@@ -124,13 +110,14 @@ class Backfill:
         return self._empty < PATIENCE
 
     def _apply(self, connection: Connection, records: Sequence[Record]) -> None:
-        batch = self._sifter.sift(connection, records, self._now_ms())
+        sieved = self._sieve.sieve(connection, records, self._now_ms())
         from_ms = self._keeper.entry.from_ms or 0
-        rows = rows_of(self._plan, [a for a in batch.arrivals if a[1] >= from_ms])
-        if rows:
+        if rows := [row for row in sieved.rows if row.time_ms >= from_ms]:
             self._keeper.take(connection, rows, viewcatalog.next_revision(connection))
         self._note_since(connection, records)
-        reached = {lane: (self._reached[lane][0], after) for lane, after in batch.positions.items()}
+        reached = {
+            lane: (self._reached[lane][0], after) for lane, after in sieved.positions.items()
+        }
         self._reached.update(reached)
         viewcatalog.save_reach(connection, self.view, reached)
 

@@ -4,20 +4,22 @@ It changes the catalog only in the transaction that makes a version live.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
 from pulsebot.civil import zone_of
-from pulsebot.materialize.backfill import Backfill, Joining, Progress
+from pulsebot.materialize.backfill import Backfill, Progress
 from pulsebot.materialize.definitions import definitions, query_of
+from pulsebot.materialize.feed import reading
 from pulsebot.materialize.keeper import shape_of
-from pulsebot.settings import Settings
+from pulsebot.materialize.sieve import EventSieve, Sieve, TopicSieve
+from pulsebot.settings import Clock, Settings
 from pulsebot.store import marks, viewcatalog, viewtables
 from pulsebot.store.database import Connection, Database
 from pulsebot.store.viewcatalog import Entry
-from pulsebot.stream.base import Partition
+from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
 from pulsebot.views.plan import TablePlan
 from pulsebot.views.planner import table_plan
@@ -30,11 +32,10 @@ RETRY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What the desk works with: `consumed` gives the live side's next offsets."""
+    """What the desk works with."""
 
     database: Database
     settings: Settings
-    consumed: Callable[[Connection], Mapping[Partition, int]]
     now_ms: Callable[[], int]
 
 
@@ -78,7 +79,9 @@ class Builder:
         return backfill.progress if backfill else None
 
     def build(self, entry: Entry) -> None:
-        """Begin to build a version that is in the catalog."""
+        """Begin to build a version that is in the catalog, unless that has begun."""
+        if entry.id in self._names:
+            return
         self._names[entry.id] = entry.name
         task = asyncio.create_task(self._building(entry), name=f"build {entry.name}")
         self._tasks.add(task)
@@ -89,13 +92,13 @@ class Builder:
         """Build one version; what hinders it is logged, and it is tried again."""
         around = self._around
         plan = await around.database.read(plan_of, entry)
-        live = Joining(around.consumed, join)
         try:
             while True:
-                backfill = Backfill(entry.id, plan, around.settings.clock, live, around.now_ms)
+                sieve = sieve_of(entry.id, plan, around.settings.clock)
+                backfill = Backfill(entry.id, plan, sieve, around.settings.clock, around.now_ms)
                 self._backfills[entry.id] = backfill
                 try:
-                    await backfill.run(around.database, open_reader(around.settings.stream))
+                    await backfill.run(around.database, self._reader(plan), join)
                 except Exception:
                     if await around.database.read(_is_gone, entry.id):
                         return
@@ -106,6 +109,19 @@ class Builder:
                     return
         finally:
             self._backfills.pop(entry.id, None)
+
+    def _reader(self, plan: TablePlan) -> Reader:
+        settings = self._around.settings
+        if plan.source.topic is not None:
+            return reading(settings, (plan.source.topic,))
+        return open_reader(settings.stream)
+
+
+def sieve_of(view: int, plan: TablePlan, clock: Clock) -> Sieve:
+    """Return what makes rows of the records that a view is built from."""
+    if plan.source.topic is not None:
+        return TopicSieve(plan.source)
+    return EventSieve(view, plan, clock)
 
 
 def join(connection: Connection, view: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pulsebot.civil import zone_of
 from pulsebot.store.viewcatalog import Entry
 from pulsebot.views.dialect import parse_one
+from pulsebot.views.external import external_source
 from pulsebot.views.place import InvalidSql, Place
 from pulsebot.views.plan import TablePlan
 from pulsebot.views.planner import stream_source, table_plan
@@ -26,10 +27,10 @@ class Definitions:
 
     def add(self, entry: Entry) -> None:
         """Take an entry in; what it reads must be here."""
-        query = query_of(entry.statement)
         if entry.kind == "STREAM":
-            self.sources[entry.name] = stream_source(entry.name, query, self.sources)
+            self.sources[entry.name] = source_of(created(entry.statement), self.sources)
         else:
+            query = query_of(entry.statement)
             self.plans[entry.id] = table_plan(query, self.sources, zone_of(entry.zone))
         self.entries[entry.id] = entry
 
@@ -50,12 +51,27 @@ def definitions(entries: Iterable[Entry]) -> Definitions:
     return found
 
 
+def source_of(create: Create, sources: Mapping[str, Source]) -> Source:
+    """Return the source that a CREATE STREAM means."""
+    if create.query is None:
+        return external_source(create)
+    return stream_source(create.name.text, create.query, sources)
+
+
+def created(statement: str) -> Create:
+    """Return a CREATE that was accepted once."""
+    found = parse_one(statement)
+    if not isinstance(found, Create):
+        raise InvalidSql("expected CREATE", Place())
+    return found
+
+
 def query_of(statement: str) -> Query:
     """Return the SELECT of a CREATE … AS SELECT that was accepted once."""
-    created = parse_one(statement)
-    if not isinstance(created, Create) or created.query is None:
+    query = created(statement).query
+    if query is None:
         raise InvalidSql("expected CREATE … AS SELECT", Place())
-    return created.query
+    return query
 
 
 Sources = Mapping[str, Source]

@@ -12,7 +12,7 @@ from pulsebot.errors import InvalidInput
 from pulsebot.materialize import pull
 from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.builder import Around, Builder, delete, plan_of
-from pulsebot.materialize.definitions import Definitions
+from pulsebot.materialize.definitions import Definitions, query_of, source_of
 from pulsebot.materialize.describing import Describer, known_to, local, unknown, zone_name
 from pulsebot.materialize.keeper import shape_of
 from pulsebot.store import viewcatalog, viewtables
@@ -20,11 +20,11 @@ from pulsebot.store.database import Connection
 from pulsebot.store.viewcatalog import Draft, Entry
 from pulsebot.views.dialect import parse
 from pulsebot.views.place import InvalidSql, Place, nearest
-from pulsebot.views.planner import stream_source, table_plan
+from pulsebot.views.planner import table_plan
 from pulsebot.views.source import BUILT_IN
 from pulsebot.views.statement import Create, Describe, Drop, Explain, Name, Query, Show, Statement
 from pulsebot.views.windowing import assignment, length_ms
-from pulsebot.window import DAY_MS
+from pulsebot.window import DAY_MS, MINUTE_MS
 
 MAX_KEYS = 10_000
 """Keys of a view that does not say `WITH (MAX_KEYS = …)`."""
@@ -124,15 +124,15 @@ class Desk:
         return entry
 
     def _enter(self, connection: Connection, create: Create, origin: str) -> Entry:
-        if create.query is None:
+        if create.query is None and create.kind == "TABLE":
             raise InvalidSql("expected AS SELECT …", create.name.place)
         known = known_to(connection)
         self._name_is_free(connection, create, known)
         draft = self._draft(create, origin)
         if create.kind == "STREAM":
-            stream_source(create.name.text, create.query, known.sources)
+            source_of(create, known.sources)
             return viewcatalog.add(connection, draft, "live")
-        plan = table_plan(create.query, known.sources, zone_of(draft.zone))
+        plan = table_plan(query_of(create.text), known.sources, zone_of(draft.zone))
         entry = viewcatalog.add(connection, draft, "building")
         if entry.from_ms is not None:
             viewcatalog.note_since(connection, entry.id, entry.from_ms)
@@ -164,7 +164,7 @@ class Desk:
             raise InvalidSql(f"{name} is read by {', '.join(readers)}; DROP those first", place)
 
     def _draft(self, create: Create, origin: str) -> Draft:
-        for option in create.options:
+        for option in create.options if create.query else ():
             if option not in _OPTIONS:
                 raise InvalidSql(
                     f"there is no option {option}{nearest(option, _OPTIONS)}", create.name.place
@@ -189,7 +189,7 @@ class Desk:
         )
 
     def _since_ms(self, create: Create) -> int | None:
-        """Return what FROM TIMESTAMP says."""
+        """Return what FROM TIMESTAMP says, as a whole minute: rows may be grouped by minutes."""
         if create.since is None:
             return None
         try:
@@ -200,7 +200,8 @@ class Desk:
                 create.name.place,
             ) from None
         zone = zone_of(self._around.settings.timezone)
-        return round(moment.timestamp() * 1000) if moment.tzinfo else instant(moment, zone)
+        ms = round(moment.timestamp() * 1000) if moment.tzinfo else instant(moment, zone)
+        return ms - ms % MINUTE_MS
 
     def _drop(self, connection: Connection, drop: Drop) -> Answer:
         name = drop.name.text

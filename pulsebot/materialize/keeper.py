@@ -36,6 +36,7 @@ class Keeper:
         self.shape = shape_of(entry, plan)
         self.closed_ms = 0
         """The time up to which windows have ended."""
+        self._from_ms = 0 if entry.inherits else entry.from_ms
         self._table = Table(plan)
         self._compound = any(output.type in _COMPOUND for output in plan.outputs)
         self._states: dict[Slot, list[Any]] = {}
@@ -45,6 +46,8 @@ class Keeper:
 
     def take(self, connection: Connection, rows: Iterable[Row], revision: int) -> bool:
         """Take in rows of the view's source; return whether anything changed."""
+        if self._from_ms:
+            rows = [row for row in rows if row.time_ms >= self._from_ms]
         gathered = self._table.gather(rows)
         brought, refused = self._admitted(gathered.states)
         if gathered.late or refused or gathered.failed:

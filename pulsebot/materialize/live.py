@@ -50,6 +50,7 @@ class LiveViews:
             view: self._keepers.get(view)
             or Keeper(connection, self.definitions.entries[view], plan)
             for view, plan in self.definitions.plans.items()
+            if plan.source.kind is not None
         }
         self._edition = edition
         self._arrange()
@@ -59,8 +60,9 @@ class LiveViews:
         self._grouped = [keeper for keeper in keepers if _is_grouped(keeper.plan)]
         self._single = {kind: [] for kind in Kind}
         for keeper in keepers:
-            if not _is_grouped(keeper.plan):
-                self._single[keeper.plan.source.kind].append(keeper)
+            kind = keeper.plan.source.kind
+            if kind is not None and not _is_grouped(keeper.plan):
+                self._single[kind].append(keeper)
         shared = frozenset[str]().union(*(keeper.plan.shared for keeper in self._grouped))
         self._signature = _signature(shared)
 
@@ -107,9 +109,10 @@ def _is_grouped(plan: TablePlan) -> bool:
 
 def rows_of(plan: TablePlan, arrivals: Sequence[Arrival]) -> list[Row]:
     """Return what one plan alone takes of new events."""
+    kind = plan.source.kind
     if _is_grouped(plan):
         return group(arrivals, _signature(plan.shared))
-    return single(arrivals, plan.source.kind)
+    return [] if kind is None else single(arrivals, kind)
 
 
 _PARTS: Mapping[str, Callable[[Any], Any]] = {

@@ -160,6 +160,11 @@ CREATE TABLE sql_view_removed (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sql_view_removed_revision ON sql_view_removed (view, revision);
 
+CREATE TABLE sql_feed_position (
+    topic TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE sql_revision (revision INTEGER NOT NULL, catalog INTEGER NOT NULL) STRICT;
 INSERT INTO sql_revision VALUES (0, 0);
 """

@@ -12,7 +12,6 @@ from pulsebot.materialize.builder import Around
 from pulsebot.materialize.desk import Desk
 from pulsebot.materialize.session import built, session
 from pulsebot.settings import Settings
-from pulsebot.store import positions
 from pulsebot.store.database import Database
 
 TRIES = 10
@@ -47,7 +46,7 @@ async def carried_out(settings: Settings, text: str) -> AsyncGenerator[Piece, No
 
 async def _here(database: Database, settings: Settings, text: str) -> AsyncGenerator[Piece, None]:
     """Carry statements out while the bot is stopped; go on with what it was building."""
-    desk = Desk(Around(database, settings, positions.load, _now_ms))
+    desk = Desk(Around(database, settings, _now_ms))
     try:
         await desk.builder.resume()
         async for piece in session(desk, text):

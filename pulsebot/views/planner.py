@@ -6,6 +6,7 @@ be wrong with a statement is found here. This module must not know what is kept,
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -380,7 +381,9 @@ def _derived(
         title: Column(title, part.type, part.value, shared=part.shared) for title, part in parts
     }
     keep = _keeping(source.row, where.value if where else None)
-    return Source(name, source.kind, columns, keep, (*source.parents, source.name))
+    return replace(
+        source, name=name, columns=columns, row=keep, parents=(*source.parents, source.name)
+    )
 
 
 def _keeping(earlier: Evaluate | None, test: Evaluate | None) -> Evaluate | None:

@@ -19,17 +19,21 @@ from pulsebot.views.expression import Column, Evaluate
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A stream of rows made from events of one kind.
+    """A stream of rows made from events of one kind, or from the records of another topic.
 
     `row` turns an event into a row, None where the stream leaves it out; itself None where
-    the row is the event. `parents` are the streams that it is made from.
+    the row is the event. `parents` are the streams that it is made from. Of a `topic`,
+    `decode` gives a record's row or raises InvalidEvent, and `time` the row's time (ms).
     """
 
     name: str
-    kind: Kind
+    kind: Kind | None
     columns: Mapping[str, Column]
     row: Evaluate | None = None
     parents: tuple[str, ...] = ()
+    topic: str | None = None
+    decode: Callable[[bytes | None], Any] | None = None
+    time: Callable[[Any], int | None] | None = None
 
 
 def times_of(kind: Kind) -> Callable[[Any], int]:
