@@ -4,17 +4,19 @@ It owns the catalog: whatever a statement changes there happens in one transacti
 writer, between two batches of the live stream.
 """
 
-import asyncio
 from datetime import datetime
 
 from pulsebot.civil import instant, zone_of
 from pulsebot.errors import InvalidInput
-from pulsebot.materialize import pull
 from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.builder import Around, Builder, delete, plan_of
 from pulsebot.materialize.definitions import Definitions, query_of, source_of
-from pulsebot.materialize.describing import Describer, known_to, local, unknown, zone_name
+from pulsebot.materialize.describing import Describer, known_to, local, unknown
 from pulsebot.materialize.keeper import shape_of
+from pulsebot.materialize.pull import Limits, Pulls
+from pulsebot.materialize.relation import Relation, names, relation
+from pulsebot.materialize.selection import reads, selection
+from pulsebot.materialize.selection import unknown as unknown_view
 from pulsebot.store import viewcatalog, viewtables
 from pulsebot.store.database import Connection
 from pulsebot.store.viewcatalog import Draft, Entry
@@ -38,6 +40,7 @@ class Desk:
     def __init__(self, around: Around) -> None:
         self.builder = Builder(around)
         self._around = around
+        self._pulls = Pulls(around.settings.database)
         self._describer = Describer(self.builder.progress_of, zone_of(around.settings.timezone))
 
     async def execute(self, text: str, origin: str = "") -> list[Answer]:
@@ -60,15 +63,23 @@ class Desk:
             case Explain():
                 return await self._around.database.read(self._describer.explain, statement)
 
-    async def ask(self, query: Query, limits: pull.Limits = pull.Limits()) -> Answer:  # noqa: B008 - frozen
+    async def ask(self, query: Query, limits: Limits = Limits()) -> Answer:  # noqa: B008 - frozen
         """Answer a SELECT over a view, off the loop."""
-        path = self._around.settings.database
-        entries = await self._around.database.read(viewcatalog.entries)
-        tables = {e.name: e for e in entries if e.kind == "TABLE"}
-        prepared = pull.prepare(query, tables, zone_of(self._around.settings.timezone))
-        zone = zone_name(tables[prepared.view])
-        prepared = pull.prepare(query, tables, zone_of(zone))
-        return await asyncio.to_thread(pull.run, path, prepared, limits)
+        if query.emit == "CHANGES":
+            raise InvalidSql(
+                "EMIT CHANGES has no end; ask for it in `pulsebot sql` or over HTTP",
+                query.place(query.select),
+            )
+        asked = selection(query, await self.relation_of(query))
+        return await self._pulls.run(asked, limits)
+
+    async def relation_of(self, query: Query) -> Relation:
+        """Return the view that a query reads; raises InvalidSql if there is none."""
+        name, _ = reads(query)
+        found = await self._around.database.read(relation, name)
+        if found is None:
+            raise unknown_view(query, await self._around.database.read(names))
+        return found
 
     async def _create(self, create: Create, origin: str) -> Answer:
         entry = await self._around.database.write(self._enter, create, origin)

@@ -1,131 +1,170 @@
-"""Pull queries: a SELECT over what views hold, on a connection that can only read.
+"""Pull queries: a SELECT over what a view holds, on a connection that can only read.
 
-Built so that it cannot do harm: SQLite's authorizer lets it read the rows of views and nothing
-else, and it is stopped when its time is over. Times of windows may be compared with texts.
+Built so that it cannot do harm: SQLite's authorizer lets it read the rows of its view and
+nothing else, its texts and its answer are bounded, it is stopped when its time is over or
+nobody wants the answer any longer, and only a few run at once.
 """
 
+import asyncio
 import sqlite3
+import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import Any
 
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
+import msgspec
 
-from pulsebot.civil import instant
 from pulsebot.errors import InvalidInput
 from pulsebot.materialize.answer import Answer
-from pulsebot.store.database import connect
-from pulsebot.views.place import InvalidSql, nearest
-from pulsebot.views.statement import Query
+from pulsebot.materialize.relation import Relation
+from pulsebot.materialize.selection import AGGREGATES, SCALARS, Selection
+from pulsebot.store.database import Connection, connect
+from pulsebot.views.functions import FUNCTIONS, Function
 
-_STEPS = 2_000
-"""Instructions of SQLite's machine between two looks at the clock: well under a millisecond."""
+AT_ONCE = 2
+"""Queries that run at once; each takes a processor."""
 
-_MILLISECONDS = {"WINDOWSTART": "WINDOWSTART_MS", "WINDOWEND": "WINDOWEND_MS"}
-_COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between, exp.In)
+WAITING = 16
+"""Queries that wait for their turn; a further one is refused."""
+
+_STEPS = 10_000
+"""Instructions of SQLite's machine between two looks at the clock: about a millisecond."""
+
+_BOUNDS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: 2_000_000,  # bytes of a text or a row, on the way too
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 200_000,
+    sqlite3.SQLITE_LIMIT_COLUMN: 200,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 2,
+    sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 50,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one query may take."""
+    """What one query may take: seconds, rows, and bytes of all texts in them."""
 
     seconds: float = 5.0
-    rows: int = 1_000
+    rows: int = 10_000
+    size: int = 8_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Pull:
-    """A query ready to run: SQLite's text of it, and the zone its texts of times mean."""
+class Pulls:
+    """Runs queries over one database off the loop: a few at once, some more in a queue."""
 
-    sql: str
-    view: str
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._inside = 0
 
+    async def run(self, asked: Selection, limits: Limits) -> Answer:
+        """Run a query; raises InvalidInput where it takes too much, or too many are asking.
 
-def prepare(query: Query, views: Collection[str], zone: ZoneInfo) -> Pull:
-    """Check a query and translate it for SQLite; raises InvalidSql."""
-    select = query.select.copy()
-    found = select.args.get("from_")
-    table = found.this if found else None
-    if not isinstance(table, exp.Table) or table.db or select.args.get("joins"):
-        raise InvalidSql("a query reads one view: SELECT … FROM view", query.place(query.select))
-    name = table.name if table.this.args.get("quoted") else table.name.upper()
-    if name not in views:
-        raise InvalidSql(f"there is no view {name}{nearest(name, views)}", query.place(table))
-    if query.window is not None:
-        raise InvalidSql("WINDOW belongs into CREATE TABLE", query.window.place)
-    for inner in select.find_all(exp.Subquery, exp.Select):
-        if inner is not select:
-            raise InvalidSql("sub-queries are not supported", query.place(inner))
-    for comparison in list(select.find_all(*_COMPARED)):
-        _compare_times(comparison, query, zone)
-    table.set("this", exp.Identifier(this=name, quoted=True))
-    try:
-        return Pull(select.sql(dialect="sqlite"), name)
-    except (SqlglotError, ValueError) as error:
-        raise InvalidSql(f"cannot be asked: {error}", query.place(query.select)) from None
-
-
-def _compare_times(comparison: exp.Expr, query: Query, zone: ZoneInfo) -> None:
-    """Turn `WINDOWSTART >= '2026-11-20'` into a comparison of milliseconds."""
-    bounds = [c for c in comparison.find_all(exp.Column) if c.name.upper() in _MILLISECONDS]
-    if not bounds:
-        return
-    for column in bounds:
-        column.set("this", exp.Identifier(this=_MILLISECONDS[column.name.upper()]))
-    for literal in [c for c in comparison.find_all(exp.Literal) if c.is_string]:
-        literal.replace(exp.Literal.number(_instant(literal, query, zone)))
-
-
-def _instant(literal: exp.Literal, query: Query, zone: ZoneInfo) -> int:
-    try:
-        moment = datetime.fromisoformat(literal.this)
-    except ValueError:
-        raise InvalidSql(
-            f"{literal.this!r} is no time; write '2026-11-20' or '2026-11-20T14:00'",
-            query.place(literal),
-        ) from None
-    if moment.tzinfo is not None:
-        return round(moment.timestamp() * 1000)
-    return instant(moment, zone)
-
-
-def run(path: Path, pull: Pull, limits: Limits) -> Answer:
-    """Run a query on a connection of its own; raises InvalidInput where it takes too long."""
-    with closing(connect(path, read_only=True)) as connection:
-        ends = time.monotonic() + limits.seconds
-        connection.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
-        connection.set_authorizer(_authorized)
+        Cancelling stops the query as well.
+        """
+        if self._inside >= AT_ONCE + WAITING:
+            raise InvalidInput("too many queries at once; ask again in a moment")
+        self._inside += 1
+        unwanted = threading.Event()
         try:
-            cursor = connection.execute(pull.sql)
-            rows = cursor.fetchmany(limits.rows + 1)
-        except sqlite3.OperationalError as error:
+            async with self._turns:
+                return await asyncio.to_thread(run, self._path, asked, limits, unwanted.is_set)
+        finally:
+            unwanted.set()
+            self._inside -= 1
+
+
+def run(path: Path, asked: Selection, limits: Limits, unwanted: Callable[[], bool]) -> Answer:
+    """Run a query on a connection of its own; raises InvalidInput where it takes too much."""
+    with closing(confined(path, asked.relation)) as connection:
+        ends = time.monotonic() + limits.seconds
+        connection.set_progress_handler(lambda: unwanted() or time.monotonic() > ends, _STEPS)
+        try:
+            return _fetched(connection.execute(asked.sql), limits)
+        except sqlite3.Error as error:
             raise InvalidInput(_said(error, limits)) from None
-        except (sqlite3.Error, sqlite3.Warning) as error:
-            raise InvalidInput(f"the query was refused: {error}") from None
-        columns = tuple(column[0] for column in cursor.description)
-        more = f"the first {limits.rows:,} rows; ask for one key, or a shorter time"
-        cut = more if len(rows) > limits.rows else ""
-        return Answer("", columns, rows[: limits.rows], cut)
+
+
+def confined(path: Path, relation: Relation) -> Connection:
+    """Return a connection that can read the rows of one view, within bounds, and no more."""
+    connection = connect(path, read_only=True)
+    for what, most in _BOUNDS.items():
+        connection.setlimit(what, most)
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
+    for name in FUNCTIONS.keys() - _OWN:
+        connection.create_function(name, -1, _callable(FUNCTIONS[name]), deterministic=True)
+    connection.set_authorizer(_authorizer(relation))
+    return connection
+
+
+def _fetched(cursor: sqlite3.Cursor, limits: Limits) -> Answer:
+    columns = tuple(column[0] for column in cursor.description)
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    for row in cursor:
+        if len(rows) == limits.rows:
+            more = f"the first {limits.rows:,} rows; ask for one key, or a shorter time"
+            return Answer("", columns, rows, more)
+        size += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if size > limits.size:
+            more = f"the first {len(rows):,} rows: all of them would be too much"
+            return Answer("", columns, rows, more)
+        rows.append(tuple(map(_plain, row)))
+    return Answer("", columns, rows)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever SQLite holds
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _said(error: sqlite3.Error, limits: Limits) -> str:
-    if "interrupted" in str(error):
+    said = str(error)
+    if "interrupted" in said:
         return f"stopped after {limits.seconds:g} s; ask for one key or a shorter time"
-    return f"the query was refused: {error}"
+    if "too big" in said:
+        return "the query was stopped: a text in it grows too long"
+    return f"the query was refused: {said}"
 
 
-_ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
-_HARMFUL = frozenset({"load_extension", "randomblob", "zeroblob", "fts3_tokenizer", "readfile"})
+_OWN = frozenset({"ABS", "COALESCE", "IFNULL", "LENGTH", "LOWER", "REPLACE", "ROUND", "SUBSTR",
+                  "SUBSTRING", "TRIM", "UPPER"})  # fmt: skip
+"""What SQLite computes in the same way, and quicker."""
+
+_OPERATORS = frozenset({"LIKE", "->"})
+_FUNCTIONS = AGGREGATES | SCALARS | FUNCTIONS.keys() | _OPERATORS
 
 
-def _authorized(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-    if action == sqlite3.SQLITE_READ and first is not None:
-        return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_FUNCTION and second in _HARMFUL:
-        return sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
+def _authorizer(relation: Relation) -> Callable[..., int]:
+    """Return what SQLite asks, while it compiles a query, about each thing that it would do."""
+    inside = {(relation.table, relation.name), (relation.name, None), (relation.name, "")}
+
+    def authorized(
+        action: int, first: str | None, second: str | None, database: str | None, by: str | None
+    ) -> int:
+        if action == sqlite3.SQLITE_READ:
+            allowed = database == "main" and (first, by) in inside
+        elif action == sqlite3.SQLITE_FUNCTION:
+            allowed = (second or "").upper() in _FUNCTIONS
+        else:
+            allowed = action == sqlite3.SQLITE_SELECT
+        return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+    return authorized
+
+
+def _callable(function: Function) -> Callable[..., Any]:
+    """Return a function of views for SQLite's values."""
+
+    def call(*arguments: Any) -> Any:  # noqa: ANN401 - whatever SQLite holds
+        if function.strict and None in arguments:
+            return None
+        value = function.call(*arguments)
+        return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
+
+    return call

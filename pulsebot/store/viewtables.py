@@ -19,6 +19,17 @@ HIDDEN, SHOWN, WAITING = 0, 1, 2
 RESERVED = frozenset({"WINDOWSTART", "WINDOWEND", "WINDOWSTART_MS", "WINDOWEND_MS"})
 
 
+def table_of(view: int) -> str:
+    """Return the name of the table that holds the rows of a version."""
+    return f"view_{view}"
+
+
+def visible(connection: Connection, name: str) -> list[str]:
+    """Return the columns that a view shows."""
+    described = connection.execute(f"SELECT * FROM {quoted(name)} LIMIT 0").description
+    return [str(column[0]) for column in described]
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """The columns of a version: name, SQLite type, and whether it is a part of the key."""
@@ -31,7 +42,7 @@ class Shape:
     @property
     def table(self) -> str:
         """Name of the table that holds the rows."""
-        return f"view_{self.view}"
+        return table_of(self.view)
 
 
 class RowAt(NamedTuple):

@@ -1,0 +1,201 @@
+"""Selections: a SELECT over a view is checked, and put into SQLite's words.
+
+Only what is understood here goes on: every kind of part that may stand in a query is in one
+list. Times of windows may be compared with texts, which mean the view's own zone. This module
+must not run anything.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlglot import ErrorLevel, exp
+from sqlglot.errors import SqlglotError
+
+from pulsebot.civil import instant
+from pulsebot.materialize.relation import BOUNDS, Relation
+from pulsebot.views.functions import FUNCTIONS
+from pulsebot.views.place import InvalidSql, nearest
+from pulsebot.views.statement import Query
+
+AGGREGATES = frozenset({"AVG", "COUNT", "GROUP_CONCAT", "MAX", "MIN", "SUM", "TOTAL"})
+SCALARS = frozenset({"DATE", "IIF", "INSTR", "JSON_EXTRACT", "NULLIF", "STRFTIME", "TYPEOF"})
+"""What SQLite computes itself, beside what statements of views may use."""
+
+_PARTS = frozenset(
+    {
+        exp.Select, exp.Star, exp.Column, exp.Identifier, exp.Var, exp.Table, exp.TableAlias,
+        exp.Alias, exp.From, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Limit,
+        exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Anonymous, exp.Distinct,
+        exp.Case, exp.If, exp.Cast, exp.DataType, exp.JSONExtract, exp.DPipe,
+        exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Is, exp.Between, exp.In,
+        exp.Like, exp.Escape, exp.And, exp.Or, exp.Not,
+        exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg,
+    }
+)  # fmt: skip
+_CLAUSES = frozenset(
+    {"expressions", "from_", "where", "group", "having", "order", "limit", "distinct", "kind"}
+)
+_COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between, exp.In)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A query ready to run: SQLite's text of it, and what it reads."""
+
+    sql: str
+    relation: Relation
+
+
+def reads(query: Query) -> tuple[str, exp.Table]:
+    """Return the name that a query reads, and where; raises InvalidSql if it is not one."""
+    found = query.select.args.get("from_")
+    table = found.this if found else None
+    if (
+        not (isinstance(table, exp.Table) and isinstance(table.this, exp.Identifier))
+        or table.db
+        or query.select.args.get("joins")
+    ):
+        raise InvalidSql("a query reads one view: SELECT … FROM view", query.place(query.select))
+    return table.name if table.this.args.get("quoted") else table.name.upper(), table
+
+
+def unknown(query: Query, names: Iterable[str]) -> InvalidSql:
+    """Return the error about a name that is no view."""
+    name, table = reads(query)
+    return InvalidSql(f"there is no view {name}{nearest(name, names)}", query.place(table))
+
+
+def selection(query: Query, relation: Relation) -> Selection:
+    """Check a query and translate it for SQLite; raises InvalidSql."""
+    _check(query)
+    select = query.select.copy()
+    _check_names(select, query, relation)
+    for comparison in list(select.find_all(*_COMPARED)):
+        _compare_times(comparison, query, relation)
+    for ordered in select.find_all(exp.Ordered):
+        _in_milliseconds(ordered, relation)
+    _name_columns(select, relation)
+    select.args["from_"].this.set("this", exp.Identifier(this=relation.name, quoted=True))
+    return Selection(rendered(select, query), relation)
+
+
+def rendered(part: exp.Expr, query: Query) -> str:
+    """Return SQLite's text of a part of a query."""
+    try:
+        return str(part.sql(dialect="sqlite", unsupported_level=ErrorLevel.RAISE))
+    except (SqlglotError, ValueError, RecursionError) as error:
+        raise InvalidSql(f"cannot be asked: {error}", query.place(query.select)) from None
+
+
+def _check(query: Query) -> None:
+    """Refuse whatever is not on the lists."""
+    select = query.select
+    if query.window is not None:
+        raise InvalidSql("WINDOW belongs into CREATE TABLE", query.window.place)
+    if query.emit == "FINAL":
+        raise InvalidSql("EMIT FINAL belongs into CREATE TABLE", query.place(select))
+    for part in select.walk():
+        if part is not select and isinstance(part, exp.Query):
+            raise InvalidSql("sub-queries are not supported", query.place(part))
+        if type(part) not in _PARTS:
+            word = type(part).__name__.upper()
+            raise InvalidSql(f"{word} is not supported in a query", query.place(part))
+        if isinstance(part, exp.Anonymous):
+            _check_function(part, query)
+    if other := [name for name, value in select.args.items() if value and name not in _CLAUSES]:
+        raise InvalidSql(f"{other[0].upper()} is not supported in a query", query.place(select))
+    limit = select.args.get("limit")
+    if limit and not (isinstance(limit.expression, exp.Literal) and limit.expression.is_int):
+        raise InvalidSql("LIMIT needs a whole number", query.place(limit))
+
+
+def _check_function(call: exp.Anonymous, query: Query) -> None:
+    known = AGGREGATES | SCALARS | FUNCTIONS.keys()
+    name = str(call.this).upper()
+    if name not in known:
+        raise InvalidSql(
+            f"there is no function {name} for queries{nearest(name, sorted(known))}",
+            query.place(call),
+        )
+    call.set("this", name)
+
+
+def _check_names(select: exp.Select, query: Query, relation: Relation) -> None:
+    aliases = [item.alias for item in select.expressions if isinstance(item, exp.Alias)]
+    hidden = list(BOUNDS.values()) if relation.windowed else []
+    known = {name.upper() for name in (*relation.columns, *hidden, *aliases)}
+    for column in select.find_all(exp.Column):
+        starred = isinstance(column.this, exp.Star)
+        if not starred and column.name.upper() not in known:
+            raise InvalidSql(
+                f"{relation.name} has no column {column.name}"
+                f"{nearest(column.name, relation.columns)}",
+                query.place(column),
+            )
+
+
+def _compare_times(comparison: exp.Expr, query: Query, relation: Relation) -> None:
+    """Turn `WINDOWSTART >= '2026-11-20'` into a comparison of milliseconds."""
+    operands = [_bare(operand) for operand in _operands(comparison)]
+    if not any(_is_bound(operand, relation) for operand in operands):
+        return
+    for operand in operands:
+        if _is_bound(operand, relation):
+            operand.set("this", _identifier(BOUNDS[operand.name.upper()]))
+        elif isinstance(operand, exp.Literal) and operand.is_string:
+            operand.replace(exp.Literal.number(_instant(operand, query, relation)))
+
+
+def _operands(comparison: exp.Expr) -> list[exp.Expr]:
+    named = [comparison.args.get(name) for name in ("this", "expression", "low", "high")]
+    return [operand for operand in named if operand] + list(comparison.expressions)
+
+
+def _bare(operand: exp.Expr) -> exp.Expr:
+    while isinstance(operand, exp.Paren):
+        operand = operand.this
+    return operand
+
+
+def _is_bound(part: exp.Expr, relation: Relation) -> bool:
+    return isinstance(part, exp.Column) and part.name.upper() in BOUNDS and relation.windowed
+
+
+def _instant(literal: exp.Literal, query: Query, relation: Relation) -> int:
+    try:
+        moment = datetime.fromisoformat(literal.this.strip())
+        if moment.tzinfo is not None:
+            return round(moment.timestamp() * 1000)
+        return instant(moment, relation.zone)
+    except (ValueError, OverflowError):
+        raise InvalidSql(
+            f"{literal.this[:50]!r} is no time; write '2026-11-20' or '2026-11-20T14:00+01:00'",
+            query.place(literal),
+        ) from None
+
+
+def _in_milliseconds(ordered: exp.Ordered, relation: Relation) -> None:
+    """Order windows by time: their texts fall out of order where clocks are set back."""
+    by = _bare(ordered.this)
+    if _is_bound(by, relation):
+        by.set("this", _identifier(BOUNDS[by.name.upper()]))
+
+
+def _name_columns(select: exp.Select, relation: Relation) -> None:
+    """Give what is selected the names that the view has for it; `*` is all of them."""
+    proper: Mapping[str, str] = {name.upper(): name for name in relation.columns}
+    items: list[exp.Expr] = []
+    for item in select.expressions:
+        starred = isinstance(item, exp.Column) and isinstance(item.this, exp.Star)
+        if starred or isinstance(item, exp.Star):
+            items += [exp.Column(this=_identifier(name)) for name in relation.columns]
+        elif isinstance(item, exp.Column) and item.name.upper() in proper:
+            items.append(exp.Alias(this=item, alias=_identifier(proper[item.name.upper()])))
+        else:
+            items.append(item)
+    select.set("expressions", items)
+
+
+def _identifier(name: str) -> exp.Identifier:
+    return exp.Identifier(this=name, quoted=True)
