@@ -22,9 +22,13 @@ def demo(
 ) -> None:
     """Watch little services work and crash, and ask the bot about them."""
     if script:
-        _conclude(asyncio.run(scripted.play(folder)))
+        try:
+            _conclude(asyncio.run(scripted.play(folder)))
+        except asyncio.CancelledError:
+            _conclude(["the end of the scene: it was interrupted"])
         return
-    with contextlib.suppress(KeyboardInterrupt):  # before the prompt is there
+    # A signal, while everything is being set up.
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(live.play(folder))
     typer.echo("The demo has ended; none of its processes is left.")
 

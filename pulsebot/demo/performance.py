@@ -52,6 +52,7 @@ async def performing(
 
     `greet` is called before anything appears on the screen. Our logs go to a file meanwhile.
     """
+    _end_on_signals()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(reserved())
         ground = stack.enter_context(laid(folder, listener.getsockname()[1], free_port()))
@@ -66,3 +67,17 @@ async def performing(
         rules = replace(rules, digests={})
         bot = await stack.enter_async_context(app.opened(loaded, rules))
         yield Performance(ground, bot, stage)
+
+
+def _end_on_signals() -> None:
+    """Let the first signal end what is being set up; once the bot runs, it takes them over."""
+    loop, setting_up = asyncio.get_running_loop(), asyncio.current_task()
+    asked: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        if setting_up is not None and not asked:
+            asked.append(number)
+            setting_up.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, end, number)

@@ -11,7 +11,7 @@ import pytest
 
 from pulsebot.errors import StreamError
 from pulsebot.event import Event, decode
-from pulsebot.stream.base import Outgoing
+from pulsebot.stream.base import Outgoing, Partition
 from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_reader
 
@@ -84,14 +84,19 @@ def app_env() -> dict[str, str]:
 
 @pytest.fixture
 def read_log() -> Callable[[Path], list[Event]]:
-    """Return a function that gives all events of an embedded log."""
+    """Return a function that gives all events that an embedded log holds at the moment."""
 
     async def read(path: Path) -> list[Event]:
         async with open_reader(LocalStream(path=path)) as reader:
             await reader.seek({})
+            left = {lane: end for lane, end in (await reader.ends()).items() if end}
             events: list[Event] = []
-            while batch := await reader.read(max_records=1000, timeout_s=0.2):
-                events += [decode(record.value, record.headers) for record in batch]
+            while left:  # whoever still writes must not keep us reading
+                for record in await reader.read(max_records=1000, timeout_s=1):
+                    events.append(decode(record.value, record.headers))
+                    lane = Partition(record.topic, record.partition)
+                    if record.offset + 1 >= left.get(lane, 0):
+                        left.pop(lane, None)
             return events
 
     return lambda path: asyncio.run(read(path))

@@ -2,8 +2,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -11,8 +13,9 @@ from pulsebot import app
 from pulsebot import event as events
 from pulsebot.app import App
 from pulsebot.errors import InvalidInput
-from pulsebot.event import TriggerData, encode
+from pulsebot.event import MessageData, TriggerData, encode
 from pulsebot.settings import Settings, Web
+from pulsebot.store.database import Connection
 from pulsebot.stream.base import Outgoing
 from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_writer
@@ -64,13 +67,32 @@ async def test_alive_and_ready_once_the_log_is_read(running: App) -> None:
 
 
 async def test_a_failing_database_is_not_ready(running: App) -> None:
-    """Readiness names what keeps the bot from its job; liveness goes on."""
+    """Readiness names what keeps the bot from its job, until it is mended; liveness goes on."""
     await consumed(running)
-    running.pipeline.failure = "the database cannot be written: disk full"
-    ready = await get(running, "/readyz")
-    assert ready.status_code == 503
-    assert "disk full" in ready.json()["reasons"][0]
+    await running.database.write(_limit_pages, 1)  # no less than there are: there is no room
+    said = [events.message("svc-a", datetime.now(UTC), MessageData(text="x" * 9000))] * 50
+    async with open_writer(running.settings.stream) as writer:
+        for number, event in enumerate(said):
+            one = msgspec.structs.replace(event, id=str(number))
+            await writer.append([Outgoing("pulse.message", "svc-a", encode(one))])
+    reasons = (await ready_with(running, 503))["reasons"]
+    assert reasons == ["the database cannot be written: database or disk is full"]
     assert (await get(running, "/livez")).status_code == 200
+    await running.database.write(_limit_pages, 1_000_000)
+    assert (await ready_with(running, 200))["reasons"] == []
+
+
+def _limit_pages(connection: Connection, most: int) -> None:
+    connection.execute(f"PRAGMA max_page_count={most}")
+
+
+async def ready_with(running: App, status: int) -> dict[str, Any]:
+    """Wait until the bot answers with this status whether it is ready; return what it says."""
+    async with asyncio.timeout(60):
+        while (ready := await get(running, "/readyz")).status_code != status:
+            await asyncio.sleep(0.05)
+    said: dict[str, Any] = ready.json()
+    return said
 
 
 async def test_metrics_tell_what_was_consumed(running: App) -> None:
