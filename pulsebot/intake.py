@@ -41,6 +41,7 @@ class Totals:
 class Intake:
     """Takes in batches for one database; call `load` first and after every failed batch.
 
+    `positions` are the next offsets, `last_log_ms` the log times that were reached;
     `counted` is told the buckets that a batch adds to, before it is committed.
     """
 
@@ -53,6 +54,7 @@ class Intake:
         self.decider = decider
         self.views = LiveViews()
         self.totals = Totals()
+        self.positions: dict[Partition, int] = {}
         self.last_log_ms: dict[Partition, int] = {}
         self._sifter = Sifter(clock)
         self._heard: dict[str, int] = {}
@@ -61,6 +63,7 @@ class Intake:
 
     def load(self, connection: Connection) -> None:
         """Take over the state that the last committed transaction left."""
+        self.positions = positions.load(connection)
         self._sifter.load(connection)
         self._heard.clear()
         self._tags.load(connection)
@@ -89,6 +92,7 @@ class Intake:
         deadletters.mark_retried(connection, batch.retried, now_ms)
         positions.add_gaps(connection, gaps, now_ms)
         positions.save(connection, batch.positions)
+        self.positions.update(batch.positions)
         self.last_log_ms.update(batch.log_ms)
         self._account(batch, len(records))
 
@@ -102,6 +106,7 @@ class Intake:
         deadletters.add(connection, [letter_of(record, reason, now_ms)])
         position = {Partition(record.topic, record.partition): record.offset + 1}
         positions.save(connection, position)
+        self.positions.update(position)
         self.totals.dead_letters += 1
 
     def _news(self, batch: Batch, tally: Tally) -> Mapping[str, Heard]:

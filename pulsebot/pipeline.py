@@ -13,7 +13,6 @@ import structlog
 
 from pulsebot.errors import StreamError
 from pulsebot.intake import Intake
-from pulsebot.store import positions
 from pulsebot.store.database import Connection, Database
 from pulsebot.stream.base import Gap, Partition, Reader, Record
 
@@ -56,7 +55,6 @@ class Pipeline:
         committed: Callable[[], None],
     ) -> None:
         self.intake = intake
-        self.positions: dict[Partition, int] = {}
         self.ends: Mapping[Partition, int] = {}
         self.answered = False
         """Whether the stream has told its ends once; an empty one has none."""
@@ -67,30 +65,41 @@ class Pipeline:
         self._committed = committed
         self._ticked_ms = 0
         self._fruitless = 0
+        self._ahead: asyncio.Task[Sequence[Record]] | None = None
+
+    @property
+    def positions(self) -> Mapping[Partition, int]:
+        """The next offset to take in, by partition."""
+        return self.intake.positions
 
     async def start(self) -> None:
         """Take over the stored state and go to the stored offsets."""
         await self._reload()
-        self.positions = await self._database.read(positions.load)
         await self._reader.seek(self.positions)
 
     async def run(self) -> None:
         """Consume until cancelled. A batch that is being committed is finished first."""
-        while True:
-            await self.step()
+        try:
+            while True:
+                await self.step()
+        finally:
+            await self._let_go()
 
     async def run_to_end(self) -> None:
         """Consume what the stream holds now, then tick once."""
         goal = await self._reader.ends()
-        while not self._stalled() and any(
-            self.positions.get(partition, 0) < end for partition, end in goal.items()
-        ):
-            await self.step()
+        try:
+            while not self._stalled() and any(
+                self.positions.get(partition, 0) < end for partition, end in goal.items()
+            ):
+                await self.step()
+        finally:
+            await self._let_go()
         await self._tick()
 
     async def step(self) -> None:
         """Read and commit one batch, and tick when a second has passed."""
-        records = await self._reader.read(max_records=BATCH, timeout_s=POLL_S)
+        records = await self._read()
         gaps = self._reader.gaps()
         if records or gaps:
             await self._commit(records, gaps)
@@ -99,6 +108,24 @@ class Pipeline:
         pause_ms = BEHIND_TICK_MS if len(records) == BATCH else TICK_MS
         if self._now_ms() - self._ticked_ms >= pause_ms:
             await self._tick()
+
+    async def _read(self) -> Sequence[Record]:
+        """Return the next batch; while batches come full, the one after it is read beside."""
+        reading, self._ahead = self._ahead, None
+        records = await (reading or self._poll())
+        if len(records) == BATCH:
+            self._ahead = asyncio.create_task(self._poll(), name="read-ahead")
+        return records
+
+    async def _poll(self) -> Sequence[Record]:
+        return await self._reader.read(max_records=BATCH, timeout_s=POLL_S)
+
+    async def _let_go(self) -> None:
+        """End a read beside: what it found was not taken in, so it is read again some day."""
+        reading, self._ahead = self._ahead, None
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait([reading])
 
     def lag(self) -> int:
         """Return how many records are not consumed yet, as of the last tick."""
@@ -112,8 +139,6 @@ class Pipeline:
         except Exception:
             log.exception("a batch could not be taken in; taking its records one by one")
             await self._one_by_one(records, gaps)
-        for record in records:
-            self.positions[Partition(record.topic, record.partition)] = record.offset + 1
         self._committed()
 
     async def _one_by_one(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
