@@ -50,7 +50,7 @@ def overlay(
     """
     variables: Variables = {}
     problems: list[Problem] = []
-    for variable in sorted(environ):
+    for variable in sorted(environ, key=_types_first):
         if not variable.startswith(prefix):
             continue
         parts = variable[len(prefix) :].lower().split("__")
@@ -80,6 +80,11 @@ def _file_text(path: str) -> str:
         raise InvalidInput("the file that it names is not UTF-8 text") from None
 
 
+def _types_first(variable: str) -> tuple[bool, str]:
+    """Order variables so that a section's type is settled before what goes with it."""
+    return not variable.endswith("__TYPE"), variable
+
+
 def _put(tree: Tree, parts: list[str], value: object) -> None:
     section = tree.values
     for index, part in enumerate(parts[:-1]):
@@ -88,6 +93,8 @@ def _put(tree: Tree, parts: list[str], value: object) -> None:
         section = section[part]
         if not isinstance(section, dict):
             raise InvalidInput(f"`{'.'.join(parts[: index + 1])}` is not a section")
+    if parts[-1] == "type" and section.get("type", value) != value:
+        section.clear()  # what the file says of another type does not go with this one
     section[parts[-1]] = value
     # The lines of what stood there before would blame the file for the variable's value.
     tree.lines = {loc: n for loc, n in tree.lines.items() if loc[: len(parts)] != tuple(parts)}

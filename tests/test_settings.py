@@ -168,3 +168,18 @@ def test_the_environment_overrides_nested_values() -> None:
     assert loaded.web is not None
     assert (loaded.web.port, loaded.logs.level) == (9000, "debug")
     assert loaded.access["slack"].channels == ("C1",)
+
+
+def test_the_environment_can_change_the_type_of_the_stream() -> None:
+    """What the file says of the other type is left out; the rest of the file holds."""
+    loaded = settings(
+        "stream: {type: local, path: x.db}\ndatabase: y.db\n",
+        PULSEBOT_STREAM__TYPE="kafka",
+        PULSEBOT_STREAM__BOOTSTRAP='["kafka:9092"]',
+    )
+    assert isinstance(loaded.stream, KafkaStream)
+    assert loaded.stream.bootstrap == ["kafka:9092"]
+    assert loaded.database == Path("y.db")
+    same = settings("stream: {type: local, path: x.db}\n", PULSEBOT_STREAM__TYPE="local")
+    assert same.stream.type == "local"
+    assert same.stream.path == Path("x.db")
