@@ -125,7 +125,7 @@ class Pipeline:
         reading, self._ahead = self._ahead, None
         if reading is not None:
             reading.cancel()
-            await asyncio.wait([reading])
+            await asyncio.gather(reading, return_exceptions=True)
 
     def lag(self) -> int:
         """Return how many records are not consumed yet, as of the last tick."""
