@@ -198,10 +198,13 @@ def _event(chance: random.Random, number: int) -> Event:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_where_a_batch_ends_decides_nothing(opened: Open, seed: int) -> None:
-    """The same records one by one, by sevens and all at once leave the same tables."""
+async def test_where_a_batch_ends_decides_nothing(
+    opened: Open, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same records one by one, read ahead by sevens, and all at once leave the same tables."""
     found: list[dict[str, list[tuple[Any, ...]]]] = []
     for batch in (1, 7, 10_000):
+        monkeypatch.setattr(pipelines, "BATCH", max(7, batch))
         stream = ListStream(batch)
         for value, log_ms, lane in _mixed(seed):
             stream.add(value, at_ms=log_ms, partition=lane)
@@ -317,6 +320,23 @@ async def test_a_new_pipeline_goes_on_where_the_last_one_ended(
     for ms in range(5):
         bench.stream.add(trigger(ms), at_ms=START_MS + ms)
     await bench.pipeline.step()
+    again = Bench(bench.database, ruleset, bench.stream)
+    await again.pipeline.start()
+    await again.pipeline.run_to_end()
+    assert await bench.rows(COUNTS) == [("trigger", "svc-a", 5)]
+
+
+async def test_what_was_read_ahead_of_a_stop_is_read_again(
+    opened: Open, ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop while the next batch is read beside leaves that batch to the next start."""
+    monkeypatch.setattr(pipelines, "BATCH", 2)
+    bench = await opened(ListStream(batch=2))
+    for ms in range(5):
+        bench.stream.add(trigger(ms), at_ms=START_MS + ms)
+    running = asyncio.create_task(bench.pipeline.run())
+    await until(lambda: bench.pipeline.positions != {})
+    await end(running)
     again = Bench(bench.database, ruleset, bench.stream)
     await again.pipeline.start()
     await again.pipeline.run_to_end()
