@@ -33,8 +33,8 @@ lint: $(DEV) ## check style and formatting
 types: $(DEV) ## check types
 	.venv/bin/mypy $(ARGS)
 
-bench: kafka browser ## measure, each figure against its yardstick
-	$(PYTEST) tests/benchmarks -s $(ARGS)
+bench: kafka ## measure, each figure against its yardstick (ARGS="ingest sdk": only these)
+	@.venv/bin/python -m tests.benchmarks $(ARGS)
 
 soak: kafka ## run the long soaks and the fuzzing, by a seed that is printed
 	@echo "SEED=$(SEED) (repeat with: make soak SEED=$(SEED))"

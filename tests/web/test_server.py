@@ -89,7 +89,7 @@ def _limit_pages(connection: Connection, most: int) -> None:
 async def ready_with(running: App, status: int) -> dict[str, Any]:
     """Wait until the bot answers with this status whether it is ready; return what it says."""
     async with asyncio.timeout(60):
-        while (ready := await get(running, "/readyz")).status_code != status:
+        while (ready := await get(running, "/readyz")).status_code != status:  # noqa: ASYNC110 - told only when asked
             await asyncio.sleep(0.05)
     said: dict[str, Any] = ready.json()
     return said
