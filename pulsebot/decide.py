@@ -106,7 +106,14 @@ def _drafts(outcome: Outcome, receivers: Sequence[str], said: Message) -> list[D
         about, origin, alert_id = f"{rule}-{_identity(outcome.event)}", "event", None
     encoded = messages.encode(said)
     return [
-        Draft(f"{about}-{outcome.transition.value}-{to}", to, encoded, origin, PRIORITY, alert_id)
+        Draft(
+            outbox.name(about, outcome.transition.value, to),
+            to,
+            encoded,
+            origin,
+            PRIORITY,
+            alert_id,
+        )
         for to in receivers
     ]
 

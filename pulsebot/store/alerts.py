@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from pulsebot.rules import alert as alerts
 from pulsebot.rules.alert import Alert
@@ -80,3 +81,31 @@ def firing(connection: Connection) -> dict[str, list[str]]:
     for service, severity in rows:
         found.setdefault(service, []).append(severity)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert as it stands, and who was told that it fires."""
+
+    id: str
+    rule: str
+    key: str
+    severity: str
+    state: str
+    started_ms: int
+    fired_ms: int | None
+    resolved_ms: int | None
+    count: int
+    reason: str
+    receivers: tuple[str, ...]
+
+
+def of_service(connection: Connection, service: str, limit: int) -> list[Told]:
+    """Return a service's newest alerts, firing ones first."""
+    rows = connection.execute(
+        "SELECT id, rule, key, severity, state, started_ms, fired_ms, resolved_ms, count, reason,"
+        " receivers FROM alert WHERE service = ?"
+        " ORDER BY state = 'firing' DESC, started_ms DESC LIMIT ?",
+        (service, limit),
+    )
+    return [Told(*(*row[:-1], tuple(json.loads(row[-1])))) for row in rows]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from pulsebot.store.database import Connection
 
@@ -37,15 +38,23 @@ def add(connection: Connection, decisions: Iterable[Decision]) -> None:
 
 def newest(connection: Connection, limit: int) -> list[Decision]:
     """Return the newest decisions, newest first."""
-    rows = connection.execute(
-        "SELECT at_ms, outcome, reason, service, rule, key, alert_id, event_id, receivers"
-        " FROM decision ORDER BY id DESC LIMIT ?",
-        (limit,),
-    )
-    return [
-        Decision(at_ms, outcome, reason, service, rule, key, alert_id, event_id, _tuple(receivers))
-        for at_ms, outcome, reason, service, rule, key, alert_id, event_id, receivers in rows
-    ]
+    return [_decision(row) for row in connection.execute(f"{_SELECT}{_NEWEST}", (limit,))]
+
+
+def of_service(connection: Connection, service: str, limit: int) -> list[Decision]:
+    """Return the newest decisions about a service, newest first."""
+    rows = connection.execute(f"{_SELECT} WHERE service = ?{_NEWEST}", (service, limit))
+    return [_decision(row) for row in rows]
+
+
+_SELECT = (
+    "SELECT at_ms, outcome, reason, service, rule, key, alert_id, event_id, receivers FROM decision"
+)
+_NEWEST = " ORDER BY id DESC LIMIT ?"
+
+
+def _decision(row: tuple[Any, ...]) -> Decision:
+    return Decision(*(*row[:-1], _tuple(row[-1])))
 
 
 def _tuple(receivers: str) -> tuple[str, ...]:

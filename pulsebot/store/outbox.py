@@ -44,6 +44,11 @@ class Row:
     formatted: bool
 
 
+def name(about: str, transition: str, receiver: str) -> str:
+    """Return the id of the one draft that tells a receiver of a transition."""
+    return f"{about}-{transition}-{receiver}"
+
+
 def add(connection: Connection, drafts: Iterable[Draft], now_ms: int) -> int:
     """Put drafts into the outbox, due at once; return how many were new."""
     before = connection.total_changes
@@ -131,6 +136,25 @@ def depth(connection: Connection) -> dict[str, tuple[int, int]]:
         "SELECT receiver, count(*), min(created_ms) FROM outbox WHERE open GROUP BY receiver"
     )
     return {receiver: (count, oldest) for receiver, count, oldest in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a row: `error` is the last one, `sent_ms` None until it was sent."""
+
+    state: str
+    attempts: int
+    sent_ms: int | None
+    error: str | None
+
+
+def fates(connection: Connection, ids: Sequence[str]) -> dict[str, Fate]:
+    """Return what became of these rows, by id; rows that are gone are left out."""
+    holes = ",".join("?" * len(ids))
+    rows = connection.execute(
+        f"SELECT id, state, attempts, sent_ms, error FROM outbox WHERE id IN ({holes})", ids
+    )
+    return {row[0]: Fate(*row[1:]) for row in rows}
 
 
 _COLUMNS = (

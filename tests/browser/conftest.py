@@ -9,7 +9,6 @@ from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser import provision
 from tests.browser.site import PATIENCE_MS, Site, site
-from tests.fakes.world import NO_RULES
 from tests.notrun import not_run
 
 
@@ -37,13 +36,17 @@ async def chromium() -> AsyncIterator[Browser | provision.Missing]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def board(
-    request: pytest.FixtureRequest, chromium: Browser | provision.Missing, tmp_path: Path
-) -> AsyncIterator[Site]:
-    """Run a bot; afterwards no browser may have complained or asked elsewhere."""
+@pytest.fixture
+def browser(request: pytest.FixtureRequest, chromium: Browser | provision.Missing) -> Browser:
+    """Return the browser, or leave the test out with an honest word."""
     if isinstance(chromium, provision.Missing):
         not_run(request, "Chromium", chromium.reason)
-    async with site(tmp_path, chromium, NO_RULES) as made:
+    return chromium
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def board(browser: Browser, tmp_path: Path) -> AsyncIterator[Site]:
+    """Run a bot; afterwards no browser may have complained or asked elsewhere."""
+    async with site(tmp_path, browser) as made:
         yield made
     assert made.complaints == []

@@ -17,6 +17,7 @@ from pulsebot.settings import Settings, Web
 from pulsebot.stream.base import Outgoing, Writer
 from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_writer
+from tests.fakes.world import NO_RULES
 
 PATIENCE_MS = 30_000
 """For what must come; a quiet machine needs a second."""
@@ -80,13 +81,15 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, browser: Browser, ruleset: Ruleset) -> AsyncIterator[Site]:
-    """Run a bot on an empty log in Berlin while entered."""
+async def site(
+    folder: Path, browser: Browser, ruleset: Ruleset = NO_RULES, port: int = 0
+) -> AsyncIterator[Site]:
+    """Run a bot in Berlin while entered, on the log of that folder."""
     settings = Settings(
         stream=LocalStream(path=folder / "log.db"),
         database=folder / "bot.db",
         timezone="Europe/Berlin",
-        web=Web(port=0),
+        web=Web(port=port),
     )
     async with app.opened(settings, ruleset) as bot, open_writer(settings.stream) as writer:
         running = asyncio.create_task(app.run(bot))

@@ -1,19 +1,75 @@
 """The board in a real Chromium."""
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
 
-from playwright.async_api import expect
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
 
 from pulsebot import event as events
-from pulsebot.event import TriggerData
-from tests.browser.site import Site
+from pulsebot.event import CrashData, Event, MessageData, State, StatusData, TriggerData
+from pulsebot.web.board import wording
+from tests.browser.site import Site, site
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(2)> 'quoted' & {{ 7*7 }}",
+    "../../etc/passwd",
+    "..",
+    "~",
+    "a/b?c=d#e%2f",
+    "שלום עולם",
+    "\u202eevil",
+    "🔥 fire",
+    "x" * 255,
+    "line\nbreak\ttab",
+)
 
 
-def triggered(service: str, count: int) -> events.Event:
+def triggered(service: str, count: int, **tags: str) -> Event:
     """Return so many triggers, now."""
-    return events.trigger(
-        service, datetime.now(UTC), TriggerData(count=count, tags={"env": "prod"})
+    return events.trigger(service, datetime.now(UTC), TriggerData(count=count, tags=tags))
+
+
+def told(service: str, state: State) -> Event:
+    """Return a status, now."""
+    return events.status(service, datetime.now(UTC), StatusData(state=state), instance="i-1")
+
+
+def ruined(service: str, text: str) -> list[Event]:
+    """Return one event of each kind, with a text wherever one can be."""
+    now, tags = datetime.now(UTC), {text[:100]: text}
+    crash: dict[str, Any] = {"error": text, "message": text, "stack": f"{text}\n{text}"}
+    return [
+        events.trigger(service, now, TriggerData(name=text, tags=tags)),
+        events.status(
+            service, now, StatusData(state=State.DOWN, reason=text, tags=tags), instance=text
+        ),
+        events.crash(service, now, CrashData(**crash, signal=text, tags=tags), instance=text),
+        events.message(service, now, MessageData(text=text, title=text, link=text, tags=tags)),
+    ]
+
+
+async def fleet(board: Site) -> None:
+    """Tell of three services, one of them down."""
+    told_ = (
+        triggered("checkout", 3, env="prod", team="shop"),
+        told("checkout", State.UP),
+        triggered("payment", 1_000, env="prod"),
+        told("payment", State.DOWN),
+        triggered("inventory", 20, env="staging"),
     )
+    await board.tell(*told_)
+    await board.consumed(len(told_))
+
+
+async def shown(page: Page) -> list[str]:
+    """Return the names of the services that can be seen, in their order."""
+    return await page.locator("#rows tr:visible .c-name bdi").all_inner_texts()
 
 
 async def test_numbers_change_on_the_page_when_events_are_sent(board: Site) -> None:
@@ -28,3 +84,144 @@ async def test_numbers_change_on_the_page_when_events_are_sent(board: Site) -> N
         await expect(row.locator(".c-tr")).to_have_text("1,203")
         await expect(page.locator("#sum-triggers")).to_have_text("1,210")
         await expect(page.locator("tr", has_text="payment").locator(".c-tr")).to_have_text("7")
+        await board.tell(told("checkout", State.DOWN))
+        await expect(row.locator(".c-st")).to_have_text("down")
+        await expect(page.locator("#announce")).to_have_text("checkout is down")
+
+
+async def test_a_service_is_followed_on_its_own_page(board: Site) -> None:
+    """From the list by a link; its numbers, crashes and messages come by themselves."""
+    await fleet(board)
+    async with board.reader() as page:
+        await page.get_by_role("link", name="checkout").click()
+        await expect(page.locator("h1")).to_have_text("checkout")
+        await expect(page.locator("#crashes")).to_contain_text("No crash in this time")
+        await expect(page.locator("#live-word")).to_have_text("Live")
+        data = CrashData(error="KeyError", stack="Traceback\n  line 3")
+        await board.tell(
+            triggered("checkout", 4), events.crash("checkout", datetime.now(UTC), data)
+        )
+        await expect(page.locator("#triggers")).to_contain_text("last 24 hours: 7")
+        await page.locator("#crashes summary", has_text="KeyError").click()
+        await expect(page.locator("#crashes .stack")).to_be_visible()
+        await board.tell(events.crash("checkout", datetime.now(UTC), data))
+        await expect(page.locator("#crashes summary b")).to_have_text("2×")
+        await expect(page.locator("#crashes .stack")).to_be_visible()
+        await page.get_by_role("link", name="Services").first.click()
+        await expect(page.locator("h1")).to_have_text("Services")
+
+
+async def test_search_filter_and_order_work_at_once_and_by_keyboard(board: Site) -> None:
+    """`/` goes to the search; what is chosen is in the address and survives a reload."""
+    await fleet(board)
+    async with board.reader() as page:
+        assert await shown(page) == ["payment", "checkout", "inventory"]
+        await page.keyboard.press("/")
+        await expect(page.locator("#q")).to_be_focused()
+        await page.keyboard.type("PAY")
+        await expect(page.locator("#found")).to_have_text("1 of 3")
+        assert await shown(page) == ["payment"]
+        await page.reload()
+        assert await shown(page) == ["payment"]
+        await page.locator("#q").fill("")
+        await page.get_by_label("Tag").select_option("env=prod")
+        assert await shown(page) == ["payment", "checkout"]
+        await page.get_by_label("State").select_option("trouble")
+        assert await shown(page) == ["payment"]
+        await page.get_by_label("State").select_option("")
+        await page.get_by_label("Tag").select_option("")
+        head = page.get_by_role("columnheader", name="Triggers today")
+        await head.get_by_role("link").focus()
+        await page.keyboard.press("Enter")
+        assert await shown(page) == ["payment", "inventory", "checkout"]
+        await expect(head).to_have_attribute("aria-sort", "descending")
+        await page.evaluate("scrollTo(0, 0); document.activeElement.blur()")
+        await page.goto(f"{board.bot.address}/")
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_text("Skip to the content")).to_be_focused()
+
+
+async def test_everything_but_live_works_without_scripts(board: Site) -> None:
+    """Search, filter, order and links are plain forms and addresses."""
+    await fleet(board)
+    async with board.reader(scripts=False) as page:
+        assert await shown(page) == ["payment", "checkout", "inventory"]
+        await page.get_by_label("Search").fill("prod")
+        await page.get_by_label("Order").select_option("name")
+        await page.get_by_role("button", name="Show").click()
+        assert await shown(page) == ["checkout", "payment"]
+        await page.get_by_role("link", name="payment").click()
+        await expect(page.locator("#triggers figure").first).to_contain_text("1,000")
+        await page.get_by_role("link", name="Pipeline").click()
+        await expect(page.locator("#f-records")).to_have_text("5")
+
+
+async def test_a_page_outlives_the_bot_and_says_that_it_is_stale(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Without a bot the numbers are called stale, with their time; the next makes them whole."""
+    async with AsyncExitStack() as stack:
+        async with site(tmp_path, browser) as board:
+            await fleet(board)
+            page = await stack.enter_async_context(board.reader())
+            await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+        await expect(page.locator("#live")).to_have_attribute("data-state", "stale")
+        await expect(page.locator("#live")).to_contain_text("Connection lost; numbers are of")
+        async with site(tmp_path, browser, port=urlsplit(page.url).port or 0) as board:
+            await board.tell(triggered("checkout", 39))
+            row = page.locator("tr", has_text="checkout")
+            await expect(row.locator(".c-tr")).to_have_text("42")
+            await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_on_any_page(board: Site, scheme: str) -> None:
+    """Every page, also empty, on a phone and on a wall, is accessible by axe's rules."""
+    paths = ("/", "/services/checkout", "/pipeline", "/services/nobody", "/?wall")
+    found = []
+    async with board.reader(scheme=scheme) as page:
+        found += [f"empty: {line}" for line in await violations(page)]
+    await fleet(board)
+    await board.tell(*ruined("checkout", "text"))
+    await board.consumed(9)
+    for path in paths:
+        for width in (1440, 390):
+            async with board.reader(path, scheme=scheme, width=width) as page:
+                found += [f"{path} at {width}: {line}" for line in await violations(page)]
+                if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                    found.append(f"{path} is wider than {width} pixels")
+    missing = "status of 404"  # the page of nobody, on purpose
+    board.complaints[:] = [said for said in board.complaints if missing not in said]
+    assert found == []
+
+
+async def violations(page: Page) -> list[str]:
+    """Return what axe finds fault with."""
+    results = await Axe().run(page)
+    return [
+        f"{found['id']}: {[node['html'][:120] for node in found['nodes'][:3]]}"
+        for found in results.response["violations"]
+    ]
+
+
+async def test_hostile_names_and_texts_stay_text(board: Site) -> None:
+    """Markup, quotes, paths, other directions and lengths show as what they are; links are safe."""
+    for name in HOSTILE:
+        await board.tell(*ruined(name, name), *ruined("texts", f"{name} javascript:alert(3)"))
+    await board.consumed(8 * len(HOSTILE))
+    async with board.reader() as page:
+        await expect(page.locator("#rows tr")).to_have_count(len(HOSTILE) + 1)
+        texts = await page.locator("#rows .c-name a bdi").all_text_contents()
+        assert set(texts) == {*HOSTILE, "texts"}
+        assert await page.locator("#rows script, #rows img").count() == 0
+        assert await page.locator('a[href^="javascript:"]').count() == 0
+        for name in HOSTILE:
+            await page.goto(f"{board.bot.address}/")
+            await page.locator(f"#{wording.key(name)} .c-name a").click()
+            assert await page.locator("h1 bdi").text_content() == name
+            await expect(page.locator("#crashes summary b")).to_have_text("1×")
+            assert await page.locator("main script, main img").count() == 0
+        await page.goto(f"{board.bot.address}/services/texts")
+        assert await page.locator('a[href^="javascript:"]').count() == 0
+        await page.goto(f"{board.bot.address}/?q={quote(HOSTILE[0])}")
+        assert set(await shown(page)) == {HOSTILE[0], "texts"}

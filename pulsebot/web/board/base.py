@@ -6,7 +6,7 @@ from typing import Protocol
 
 from pulsebot.store.database import Connection
 from pulsebot.web.board.roster import Roster
-from pulsebot.web.board.vitals import Vitals
+from pulsebot.web.board.vitals import Rates, Vitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Scene:
     now_ms: int
     roster: Roster
     vitals: Vitals
+    rates: Rates
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from pulsebot.phrases import plural
 from pulsebot.store.messages import Kept
 from pulsebot.web.board import charts, wording
 from pulsebot.web.board.roster import SILENT, WORST_FIRST, Line
@@ -46,7 +45,7 @@ def of_summary(lines: Iterable[Line]) -> dict[str, str]:
         "sum-states": _states(states),
         "sum-triggers": wording.number(triggers),
         "sum-crashes": _crashes(crashes),
-        "sum-week": f"{plural(week, 'crash', 'crashes')} this week",
+        "sum-week": wording.number(week),
         "sum-alerts": _alerts(("",) * alerts) if alerts else wording.number(0),
     }
 

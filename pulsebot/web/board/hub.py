@@ -11,7 +11,7 @@ from pulsebot.web.board.base import Picture, Scene, Subject
 from pulsebot.web.board.changes import Changes
 from pulsebot.web.board.roster import Roster
 from pulsebot.web.board.topic import Topic
-from pulsebot.web.board.vitals import Vitals
+from pulsebot.web.board.vitals import Rates, Vitals
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +21,7 @@ PACE_S = 1.0
 IDLE_S = 5.0
 """So often pages are drawn although nothing was committed: time passes, streams break."""
 
-KEPT_S = 30.0
+KEPT_S = 120.0
 """A topic that nobody watches is kept so long, for the page that is about to connect."""
 
 MAX_TOPICS = 200
@@ -39,6 +39,7 @@ class Hub:
         self._roster = roster
         self._changes = changes
         self._vitals = vitals
+        self._rates = Rates()
         self._topics: dict[str, tuple[Topic, Subject]] = {}
         self._due = asyncio.Event()
         self._drawing = asyncio.Lock()
@@ -81,6 +82,7 @@ class Hub:
                 async with asyncio.timeout(IDLE_S):
                     await self._due.wait()
             self._due.clear()
+            self._rates.note(self._vitals())
             self._forget()
             if watched := [pair for pair in self._topics.values() if pair[0].watched]:
                 await self._draw_safely(watched)
@@ -107,7 +109,7 @@ class Hub:
     ) -> list[Picture | None]:
         with self._changes.taken() as touched:
             self._roster.refresh(connection, vitals.at_ms, touched)
-        scene = Scene(vitals.at_ms, self._roster, vitals)
+        scene = Scene(vitals.at_ms, self._roster, vitals, self._rates)
         return [subject.draw(connection, scene) for subject in subjects]
 
     def _forget(self) -> None:

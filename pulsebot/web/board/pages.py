@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from pulsebot.web.board import overview, wording
+from pulsebot.web.board import flow, overview, wording
 from pulsebot.web.board.base import Subject
+from pulsebot.web.board.flow import Flow
 from pulsebot.web.board.hub import Hub
 from pulsebot.web.board.live import Live
 from pulsebot.web.board.overview import Overview, Query
 from pulsebot.web.board.rendering import render
 from pulsebot.web.board.roster import Roster
+from pulsebot.web.board.service import Service
 from pulsebot.web.board.topic import Topic
 
 MAX_PAGES = 300
@@ -30,11 +33,14 @@ class Pages:
         self._hub = hub
         self._roster = roster
         self._overview = Overview()
+        self._flow = Flow()
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of all pages, of their events, and of their static files."""
         return [
             Route("/", self.services),
+            Route("/services/{name:path}", self.service),
+            Route("/pipeline", self.pipeline),
             Route("/live", self.live),
             Mount("/static", StaticFiles(packages=[(_PACKAGE, "static")]), name="static"),
         ]
@@ -61,10 +67,25 @@ class Pages:
         }
         return await self._page(request, topic, "services.html", {"page": "services", **values})
 
+    async def service(self, request: Request) -> Response:
+        """Show one service."""
+        name = wording.named(request.path_params["name"])
+        if not await self._known(name):
+            return await self._missing(request, name)
+        topic = await self._hub.look(f"service:{name}", Service(name))
+        values = {"page": f"service:{name}", "name": name}
+        return await self._page(request, topic, "service.html", values)
+
+    async def pipeline(self, request: Request) -> Response:
+        """Show how records come in and messages go out."""
+        topic = await self._hub.look("pipeline", self._flow)
+        values = {"page": "pipeline", "partitions": flow.rows(topic.cells)}
+        return await self._page(request, topic, "pipeline.html", values)
+
     async def live(self, request: Request) -> Response:
         """Stream what a page lacks of its topic."""
         address = request.query_params.get("page", "")
-        subject = self._subject(address)
+        subject = await self._subject(address)
         if subject is None:
             return PlainTextResponse("there is no such page", 404)
         if self._hub.watched >= MAX_PAGES or self._hub.closed.is_set():
@@ -73,8 +94,25 @@ class Pages:
         mark = request.query_params.get("since", "")
         return Live(topic, mark, self._hub.closed)
 
-    def _subject(self, address: str) -> Subject | None:
-        return self._overview if address == "services" else None
+    async def _subject(self, address: str) -> Subject | None:
+        kind, _, name = address.partition(":")
+        if kind == "service":
+            return Service(name) if await self._known(name) else None
+        fixed: dict[str, Subject] = {"services": self._overview, "pipeline": self._flow}
+        return fixed.get(address)
+
+    async def _known(self, service: str) -> bool:
+        if service not in self._roster.lines:
+            await self._hub.look("services", self._overview)
+        return service in self._roster.lines
+
+    async def _missing(self, request: Request, name: str) -> Response:
+        topic = await self._hub.look("services", self._overview)
+        close = get_close_matches(name, self._roster.lines, n=3, cutoff=0.5)
+        values = {"page": "", "name": name, "close": close}
+        answer = await self._page(request, topic, "missing.html", values)
+        answer.status_code = 404
+        return answer
 
     async def _page(
         self, request: Request, topic: Topic, template: str, values: Mapping[str, object]

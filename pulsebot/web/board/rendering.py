@@ -7,8 +7,8 @@ from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pulsebot.phrases import plural
-from pulsebot.web.board import overview, wording
+from pulsebot.phrases import ago, plural, size
+from pulsebot.web.board import charts, overview, wording
 
 _STATIC = resources.files("pulsebot.web.board") / "static"
 
@@ -29,7 +29,16 @@ def _environment() -> Environment:
     )
     made.globals.update(static=static, key=wording.key, address=wording.address)
     made.filters.update(
+        ago=ago,
+        bars=lambda chart: charts.bars(chart.bars, chart.told),
+        key=wording.key,
+        link=wording.link,
+        midnight=wording.midnight,
         number=wording.number,
+        short=wording.short,
+        size=size,
+        state=wording.state,
+        timeline=lambda lane: charts.timeline(lane.segments, f"{lane.instance}: now {lane.state}"),
         clock=wording.clock,
         second=wording.second,
         zone=wording.zone_name,

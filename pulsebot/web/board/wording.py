@@ -3,6 +3,7 @@
 Everything from events goes through `Markup.format`, which escapes it.
 """
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from hashlib import blake2s
 from urllib.parse import quote
@@ -29,15 +30,22 @@ def key(service: str) -> str:
 def address(service: str) -> str:
     """Return the path of a service's page.
 
-    A name of dots alone would be resolved away by browsers, so it is marked by a tilde.
+    Browsers resolve dots away, and routers stop at line breaks: such names go in Base64, after
+    a tilde.
     """
-    marked = f"~{service}" if service in {".", ".."} or service.startswith("~") else service
-    return f"/services/{quote(marked, safe='')}"
+    if service in {".", ".."} or service.startswith("~") or not service.isprintable():
+        return f"/services/~{urlsafe_b64encode(service.encode()).decode()}"
+    return f"/services/{quote(service, safe='')}"
 
 
-def unmarked(part: str) -> str:
+def named(part: str) -> str:
     """Return the service that the decoded last part of an address names."""
-    return part.removeprefix("~")
+    if not part.startswith("~"):
+        return part
+    try:
+        return urlsafe_b64decode(part[1:]).decode()
+    except ValueError:
+        return part
 
 
 def clock(ms: int, today_ms: int, zone: ZoneInfo) -> Markup:
@@ -55,6 +63,12 @@ def second(ms: int, zone: ZoneInfo) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         stamp, f"{local.day} {local:%b} {local:%H:%M:%S}"
     )
+
+
+def midnight(ms: int, zone: ZoneInfo) -> str:
+    """Return where a day or week begins: `Mon 23 Nov 00:00`."""
+    local = local_time(ms, zone)
+    return f"{local:%a} {local.day} {local:%b %H:%M}"
 
 
 def short(text: str, limit: int = SHORT) -> str:
@@ -78,3 +92,13 @@ def zone_name(zone: ZoneInfo) -> str:
 def hour(ms: int, zone: ZoneInfo) -> str:
     """Return a time of day: `14:00`."""
     return f"{local_time(ms, zone):%H:%M}"
+
+
+def link(target: str) -> Markup:
+    """Return a link that an event brought along: to follow only where it is a web address."""
+    text = short(target, 80)
+    if not target.startswith(("https://", "http://")):
+        return Markup("<bdi>{}</bdi>").format(text)
+    return Markup('<a href="{}" rel="noopener noreferrer nofollow"><bdi>{}</bdi></a>').format(
+        target, text
+    )

@@ -26,6 +26,7 @@ let page = { changed() {} };
 
 /** Follow the server's events; `changed(ids)` of `listener` is called after cells changed. */
 export function follow(listener) {
+  if (!body.dataset.page) return; // a page about nothing that could change
   page = listener;
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   addEventListener("pagehide", close);

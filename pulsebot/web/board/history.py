@@ -1,0 +1,117 @@
+"""A service through time: triggers by hour, day and week, and its states on a line."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pulsebot.civil import local_midnight, local_time
+from pulsebot.phrases import moment
+from pulsebot.store import counts, statuses
+from pulsebot.store.database import Connection
+from pulsebot.store.statuses import Change
+from pulsebot.web.board.charts import Bar, Segment
+from pulsebot.web.board.spans import Spans
+from pulsebot.window import DAY_MS, HOUR_MS
+
+DAYS = 30
+WEEKS = 12
+CHANGES = 500
+"""Changes of status on one timeline; older ones are in the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One bar chart: what it counts by, over what, its bars and their sum."""
+
+    by: str
+    over: str
+    bars: tuple[Bar, ...]
+
+    @property
+    def total(self) -> int:
+        """Return the sum of all bars."""
+        return sum(bar.value for bar in self.bars)
+
+    @property
+    def told(self) -> str:
+        """Say the chart in a sentence, for those who do not see it."""
+        top = max(self.bars, key=lambda bar: bar.value)
+        most = f"; most in {top.label}: {top.value:,}" if top.value else ""
+        return f"Triggers by {self.by}, {self.over}: {self.total:,}{most}"
+
+
+def charts(connection: Connection, service: str, spans: Spans, now_ms: int) -> list[Chart]:
+    """Return the triggers of a service by hour, by day and by week, each up to now."""
+    hours = [(f"{local_time(ms, spans.zone):%H:%M}", ms) for ms in spans.hours_ms]
+    today = local_time(now_ms, spans.zone).date()
+    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+    monday = today - timedelta(days=today.weekday())
+    weeks = [monday - timedelta(weeks=back) for back in range(WEEKS - 1, -1, -1)]
+    starts = {
+        ("hour", f"last {len(hours)} hours"): hours,
+        ("day", f"last {DAYS} days"): [
+            (f"{d.day} {d:%b}", local_midnight(d, spans.zone)) for d in days
+        ],
+        ("week", f"last {WEEKS} weeks, from Monday"): [
+            (f"week of {d.day} {d:%b}", local_midnight(d, spans.zone)) for d in weeks
+        ],
+    }
+    return [
+        Chart(by, over, _bars(connection, service, pieces, now_ms))
+        for (by, over), pieces in starts.items()
+    ]
+
+
+def _bars(
+    connection: Connection, service: str, pieces: Sequence[tuple[str, int]], now_ms: int
+) -> tuple[Bar, ...]:
+    # A clock that runs ahead of ours, within what is accepted, belongs to the last bar.
+    edges = [*(start_ms for _, start_ms in pieces), now_ms + HOUR_MS]
+    values = counts.pieces(connection, "trigger", service, edges)
+    return tuple(
+        Bar(label, value, running=i == len(values) - 1)
+        for i, ((label, _), value) in enumerate(zip(pieces, values, strict=True))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The states of one instance over the last 24 hours."""
+
+    instance: str
+    state: str
+    segments: tuple[Segment, ...]
+
+
+def lanes(connection: Connection, service: str, spans: Spans, now_ms: int) -> list[Lane]:
+    """Return a timeline of each instance, up to now."""
+    start_ms = now_ms - DAY_MS
+    changes = statuses.changes(connection, service, 0, now_ms + HOUR_MS, CHANGES)
+    by_instance: dict[str, list[Change]] = {}
+    for change in reversed(changes):
+        by_instance.setdefault(change.instance, []).append(change)
+    return [
+        Lane(
+            instance.instance or service,
+            instance.state,
+            tuple(_segments(by_instance.get(instance.instance, ()), start_ms, now_ms, spans)),
+        )
+        for instance in statuses.instances(connection, service)
+    ]
+
+
+def _segments(
+    changes: Sequence[Change], start_ms: int, now_ms: int, spans: Spans
+) -> Iterable[Segment]:
+    ends = [*(change.at_ms for change in changes[1:]), now_ms]
+    for change, end_ms in zip(changes, ends, strict=False):
+        first, last = max(change.at_ms, start_ms), min(end_ms, now_ms)
+        if last > start_ms and last > first:
+            until = "now" if end_ms == now_ms else moment(end_ms, spans.zone)
+            told = f"{change.state} {moment(change.at_ms, spans.zone)} to {until}"
+            yield Segment(
+                (first - start_ms) / DAY_MS,
+                (last - start_ms) / DAY_MS,
+                change.state,
+                f"{told}: {change.reason}" if change.reason else told,
+            )
