@@ -27,6 +27,8 @@ from pulsebot.intake import Intake
 from pulsebot.materialize.builder import Around
 from pulsebot.materialize.desk import Desk
 from pulsebot.materialize.feed import Feed
+from pulsebot.materialize.lookout import Lookout
+from pulsebot.materialize.news import News
 from pulsebot.pipeline import Pipeline
 from pulsebot.ruleset import Ruleset
 from pulsebot.scheduler import Scheduler
@@ -105,8 +107,15 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
         roster = Roster(zone)
         hub = Hub(database, roster, changes, lambda: taken(pipeline, delivery, now_ms))
 
-        def committed() -> None:
+        news = News()
+
+        def wake() -> None:
             delivery.wake()
+            news.ring()
+
+        def committed() -> None:
+            wake()
+            intake.tails.release()
             hub.committed()
 
         pipeline = Pipeline(database, reader, intake, now_ms=now_ms, committed=committed)
@@ -117,12 +126,13 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
             settings.retention,
             expire_views=intake.views.expire,
             now_ms=now_ms,
-            committed=delivery.wake,
+            committed=wake,
         )
-        desk = Desk(Around(database, settings, now_ms))
+        lookout = Lookout(database, news, intake.tails)
+        desk = Desk(Around(database, settings, now_ms), lookout)
         stack.push_async_callback(desk.builder.close)
         await stack.enter_async_context(listening(settings.database, desk))
-        feed = Feed(database, settings, now_ms=now_ms, committed=delivery.wake)
+        feed = Feed(database, settings, now_ms=now_ms, committed=wake)
         app = App(
             settings, database, chats, delivery, reader, pipeline, scheduler, desk, feed, stop
         )

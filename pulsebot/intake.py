@@ -16,6 +16,7 @@ from pulsebot.decide import Decider
 from pulsebot.event import AppMessage, Crash, Status, Trigger
 from pulsebot.fingerprint import fingerprint
 from pulsebot.materialize.live import LiveViews
+from pulsebot.materialize.tail import Tails
 from pulsebot.settings import Clock
 from pulsebot.sift import Arrival, Batch, Sifter, letter_of
 from pulsebot.store import counts, crashes, deadletters, messages, positions, services, statuses
@@ -53,6 +54,7 @@ class Intake:
     ) -> None:
         self.decider = decider
         self.views = LiveViews()
+        self.tails = Tails()
         self.totals = Totals()
         self.positions: dict[Partition, int] = {}
         self.last_log_ms: dict[Partition, int] = {}
@@ -69,6 +71,7 @@ class Intake:
         self._tags.load(connection)
         self.decider.load(connection)
         self.views.load(connection)
+        self.tails.forget()
 
     def apply(
         self,
@@ -87,6 +90,7 @@ class Intake:
         self._tags.learn(connection, (arrival[0] for arrival in batch.arrivals), news)
         self._counted(tally.counts)
         self.views.take(connection, batch.arrivals)
+        self.tails.note(batch.arrivals)
         self.decider.decide(connection, batch.arrivals, now_ms)
         deadletters.add(connection, batch.letters)
         deadletters.mark_retried(connection, batch.retried, now_ms)

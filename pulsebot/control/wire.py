@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from pulsebot.errors import InvalidInput, StoreError
-from pulsebot.materialize.answer import Answer, Building, Piece
+from pulsebot.materialize.answer import Answer, Building, Changes, Piece
 from pulsebot.views.place import InvalidSql, Place
 
 Said = TypeVar("Said", bound=Struct)
@@ -47,18 +47,25 @@ class Reply(Struct, frozen=True, omit_defaults=True):
 
     answer: Answer | None = None
     building: Building | None = None
+    changes: Changes | None = None
     fault: Fault | None = None
     end: bool = False
 
     @property
     def piece(self) -> Piece | None:
         """The piece in it, if any."""
-        return self.answer or self.building
+        return self.answer or self.building or self.changes
 
 
 def reply_of(piece: Piece) -> Reply:
     """Return the line that carries a piece."""
-    return Reply(answer=piece) if isinstance(piece, Answer) else Reply(building=piece)
+    match piece:
+        case Answer():
+            return Reply(answer=piece)
+        case Building():
+            return Reply(building=piece)
+        case Changes():
+            return Reply(changes=piece)
 
 
 def fault_of(error: InvalidInput | StoreError) -> Fault:

@@ -27,4 +27,20 @@ class Building:
     total: int
 
 
-Piece = Answer | Building
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in a view, or came in on a stream that is watched.
+
+    Rows of a view end with what became of them: `set` or `gone`. `since` is where to go on
+    from, for another time; after a `reset` nothing counts that was told before. `missed` is how
+    many events were left out before these, because they were taken too slowly.
+    """
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]] = ()
+    since: str = ""
+    reset: bool = False
+    missed: int = 0
+
+
+Piece = Answer | Building | Changes

@@ -13,6 +13,7 @@ from pulsebot.materialize.builder import Around, Builder, delete, plan_of
 from pulsebot.materialize.definitions import Definitions, query_of, source_of
 from pulsebot.materialize.describing import Describer, known_to, local, unknown
 from pulsebot.materialize.keeper import shape_of
+from pulsebot.materialize.lookout import Lookout
 from pulsebot.materialize.pull import Limits, Pulls
 from pulsebot.materialize.relation import Relation, names, relation
 from pulsebot.materialize.selection import reads, selection
@@ -35,11 +36,15 @@ MOST_KEYS = 1_000_000
 
 
 class Desk:
-    """Answers statements for one database; `builder` builds what they create."""
+    """Answers statements for one database; `builder` builds what they create.
 
-    def __init__(self, around: Around) -> None:
+    There is a `lookout` while the bot runs: nothing changes otherwise.
+    """
+
+    def __init__(self, around: Around, lookout: Lookout | None = None) -> None:
         self.builder = Builder(around)
         self._around = around
+        self._lookout = lookout
         self._pulls = Pulls(around.settings.database)
         self._describer = Describer(self.builder.progress_of, zone_of(around.settings.timezone))
 
@@ -72,6 +77,13 @@ class Desk:
             )
         asked = selection(query, await self.relation_of(query))
         return await self._pulls.run(asked, limits)
+
+    @property
+    def lookout(self) -> Lookout:
+        """Where `EMIT CHANGES` is answered; raises InvalidInput while the bot is stopped."""
+        if self._lookout is None:
+            raise InvalidInput("EMIT CHANGES needs the running bot: pulsebot run")
+        return self._lookout
 
     async def relation_of(self, query: Query) -> Relation:
         """Return the view that a query reads; raises InvalidSql if there is none."""

@@ -30,7 +30,7 @@ AT_ONCE = 2
 WAITING = 16
 """Queries that wait for their turn; a further one is refused."""
 
-_STEPS = 10_000
+STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock: about a millisecond."""
 
 _BOUNDS = {
@@ -84,22 +84,25 @@ def run(path: Path, asked: Selection, limits: Limits, unwanted: Callable[[], boo
     """Run a query on a connection of its own; raises InvalidInput where it takes too much."""
     with closing(confined(path, asked.relation)) as connection:
         ends = time.monotonic() + limits.seconds
-        connection.set_progress_handler(lambda: unwanted() or time.monotonic() > ends, _STEPS)
+        connection.set_progress_handler(lambda: unwanted() or time.monotonic() > ends, STEPS)
         try:
             return _fetched(connection.execute(asked.sql), limits)
         except sqlite3.Error as error:
-            raise InvalidInput(_said(error, limits)) from None
+            raise InvalidInput(said(error, limits.seconds)) from None
 
 
-def confined(path: Path, relation: Relation) -> Connection:
-    """Return a connection that can read the rows of one view, within bounds, and no more."""
+def confined(path: Path, relation: Relation, *, inside: bool = False) -> Connection:
+    """Return a connection that can read the rows of one view, within bounds, and no more.
+
+    `inside` lets it read the table behind the view as well.
+    """
     connection = connect(path, read_only=True)
     for what, most in _BOUNDS.items():
         connection.setlimit(what, most)
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     for name in FUNCTIONS.keys() - _OWN:
         connection.create_function(name, -1, _callable(FUNCTIONS[name]), deterministic=True)
-    connection.set_authorizer(_authorizer(relation))
+    connection.set_authorizer(_authorizer(relation, inside=inside))
     return connection
 
 
@@ -115,21 +118,23 @@ def _fetched(cursor: sqlite3.Cursor, limits: Limits) -> Answer:
         if size > limits.size:
             more = f"the first {len(rows):,} rows: all of them would be too much"
             return Answer("", columns, rows, more)
-        rows.append(tuple(map(_plain, row)))
+        rows.append(tuple(map(readable, row)))
     return Answer("", columns, rows)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever SQLite holds
+def readable(value: Any) -> Any:  # noqa: ANN401 - whatever SQLite holds
+    """Return a value as any program can read it."""
     return value.hex() if isinstance(value, bytes) else value
 
 
-def _said(error: sqlite3.Error, limits: Limits) -> str:
-    said = str(error)
-    if "interrupted" in said:
-        return f"stopped after {limits.seconds:g} s; ask for one key or a shorter time"
-    if "too big" in said:
+def said(error: sqlite3.Error, seconds: float) -> str:
+    """Return what is told of an error of SQLite's."""
+    words = str(error)
+    if "interrupted" in words:
+        return f"stopped after {seconds:g} s; ask for one key or a shorter time"
+    if "too big" in words:
         return "the query was stopped: a text in it grows too long"
-    return f"the query was refused: {said}"
+    return f"the query was refused: {words}"
 
 
 _OWN = frozenset({"ABS", "COALESCE", "IFNULL", "LENGTH", "LOWER", "REPLACE", "ROUND", "SUBSTR",
@@ -140,15 +145,16 @@ _OPERATORS = frozenset({"LIKE", "->"})
 _FUNCTIONS = AGGREGATES | SCALARS | FUNCTIONS.keys() | _OPERATORS
 
 
-def _authorizer(relation: Relation) -> Callable[..., int]:
+def _authorizer(relation: Relation, *, inside: bool) -> Callable[..., int]:
     """Return what SQLite asks, while it compiles a query, about each thing that it would do."""
-    inside = {(relation.table, relation.name), (relation.name, None), (relation.name, "")}
+    readable_by = {(relation.table, relation.name), (relation.name, None)}
+    readable_by |= {(relation.table, None)} if inside else set()
 
     def authorized(
         action: int, first: str | None, second: str | None, database: str | None, by: str | None
     ) -> int:
         if action == sqlite3.SQLITE_READ:
-            allowed = database == "main" and (first, by) in inside
+            allowed = database == "main" and (first, by) in readable_by
         elif action == sqlite3.SQLITE_FUNCTION:
             allowed = (second or "").upper() in _FUNCTIONS
         else:

@@ -14,6 +14,8 @@ from sqlglot.errors import SqlglotError
 
 from pulsebot.civil import instant
 from pulsebot.materialize.relation import BOUNDS, Relation
+from pulsebot.store import viewtables
+from pulsebot.store.viewchanges import Wanted
 from pulsebot.views.functions import FUNCTIONS
 from pulsebot.views.place import InvalidSql, nearest
 from pulsebot.views.statement import Query
@@ -47,6 +49,15 @@ class Selection:
     relation: Relation
 
 
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A query whose answer goes on: the names of its columns, and what is told of a row."""
+
+    relation: Relation
+    columns: tuple[str, ...]
+    wanted: Wanted
+
+
 def reads(query: Query) -> tuple[str, exp.Table]:
     """Return the name that a query reads, and where; raises InvalidSql if it is not one."""
     found = query.select.args.get("from_")
@@ -68,6 +79,42 @@ def unknown(query: Query, names: Iterable[str]) -> InvalidSql:
 
 def selection(query: Query, relation: Relation) -> Selection:
     """Check a query and translate it for SQLite; raises InvalidSql."""
+    select = _translated(query, relation)
+    select.args["from_"].this.set("this", _identifier(relation.name))
+    return Selection(_rendered(select, query), relation)
+
+
+def following(query: Query, relation: Relation) -> Following:
+    """Check and translate a query that tells rows as they change; raises InvalidSql."""
+    select = _translated(query, relation)
+    for name in ("group", "having", "order", "distinct"):
+        if select.args.get(name):
+            raise InvalidSql(
+                f"{name.upper()} makes no sense with EMIT CHANGES: rows are told as they change",
+                query.place(select),
+            )
+    for call in select.find_all(exp.Anonymous):
+        if call.this in AGGREGATES:
+            raise InvalidSql(
+                f"{call.this} cannot be told row by row; create a table of it", query.place(call)
+            )
+    visible = {name: viewtables.quoted(name) for name in relation.columns}
+    if relation.windowed:
+        visible |= viewtables.MOMENTS
+    where = select.args.get("where")
+    items = [_rendered(item, query) for item in select.expressions]
+    wanted = Wanted(
+        relation.entry.id,
+        select.args["from_"].this.alias or relation.name,
+        tuple(visible.items()),
+        ", ".join(items),
+        f"({_rendered(where.this, query)})" if where else "1",
+    )
+    columns = tuple(item.alias or _rendered(item, query) for item in select.expressions)
+    return Following(relation, columns, wanted)
+
+
+def _translated(query: Query, relation: Relation) -> exp.Select:
     _check(query)
     select = query.select.copy()
     _check_names(select, query, relation)
@@ -76,11 +123,10 @@ def selection(query: Query, relation: Relation) -> Selection:
     for ordered in select.find_all(exp.Ordered):
         _in_milliseconds(ordered, relation)
     _name_columns(select, relation)
-    select.args["from_"].this.set("this", exp.Identifier(this=relation.name, quoted=True))
-    return Selection(rendered(select, query), relation)
+    return select
 
 
-def rendered(part: exp.Expr, query: Query) -> str:
+def _rendered(part: exp.Expr, query: Query) -> str:
     """Return SQLite's text of a part of a query."""
     try:
         return str(part.sql(dialect="sqlite", unsupported_level=ErrorLevel.RAISE))

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
 
 from pulsebot.materialize.answer import Answer, Building, Piece
 from pulsebot.materialize.desk import Desk
 from pulsebot.views.dialect import parse
-from pulsebot.views.statement import Create
+from pulsebot.views.statement import Create, Query
 
 LOOK_S = 0.2
 """Time between two looks at how far a view is."""
@@ -19,6 +20,11 @@ async def session(desk: Desk, text: str, origin: str = "") -> AsyncGenerator[Pie
     statement that cannot be carried out; those before it stay carried out.
     """
     for statement in parse(text):
+        if isinstance(statement, Query) and statement.emit == "CHANGES":
+            async with aclosing(desk.lookout.follow(statement)) as told:
+                async for changes in told:
+                    yield changes
+            continue
         yield await desk.carry_out(statement, origin)
         if isinstance(statement, Create):
             async for building in built(desk, [statement.name.text]):

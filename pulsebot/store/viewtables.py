@@ -16,6 +16,9 @@ from pulsebot.store.database import Connection
 HIDDEN, SHOWN, WAITING = 0, 1, 2
 """HAVING hides a row; EMIT FINAL lets it wait for the end of its window."""
 
+MOMENTS = {"WINDOWSTART_MS": "_start_ms", "WINDOWEND_MS": "_end_ms"}
+"""Columns that a view shows of a window, and what they are in its table."""
+
 RESERVED = frozenset({"WINDOWSTART", "WINDOWEND", "WINDOWSTART_MS", "WINDOWEND_MS"})
 
 
@@ -101,8 +104,8 @@ def show(connection: Connection, shape: Shape) -> None:
     """Let the view's name mean this version from now on."""
     visible = [quoted(name) for name, _, _ in shape.columns]
     if shape.windowed:
-        visible += ["WINDOWSTART", "WINDOWEND", "_start_ms AS WINDOWSTART_MS"]
-        visible += ["_end_ms AS WINDOWEND_MS"]
+        visible += ["WINDOWSTART", "WINDOWEND"]
+        visible += [f"{column} AS {name}" for name, column in MOMENTS.items()]
     connection.execute(f"DROP VIEW IF EXISTS {quoted(shape.name)}")
     connection.execute(
         f"CREATE VIEW {quoted(shape.name)} AS SELECT {', '.join(visible)} FROM {shape.table}"

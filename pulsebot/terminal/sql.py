@@ -16,6 +16,9 @@ from pulsebot.terminal.sqlshell import shell
 from pulsebot.terminal.sqlshow import Output, Show, pointed
 from pulsebot.terminal.sqlwords import vocabulary
 
+INTERRUPTED = 130
+"""Exit code of what Ctrl-C ended, as shells have it."""
+
 
 def sql(
     statements: Annotated[str | None, typer.Argument(help="SQL; without it, a shell.")] = None,
@@ -38,6 +41,8 @@ def sql(
     text = _text(statements, file)
     try:
         _run(settings, text, show)
+    except KeyboardInterrupt:  # the way to end EMIT CHANGES
+        raise typer.Exit(INTERRUPTED) from None
     except InvalidInput as error:
         name = "standard input" if str(file) == "-" else str(file or "")
         raise InvalidInput(pointed(text, error, name)) from error

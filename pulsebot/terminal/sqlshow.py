@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pulsebot.chat.terminal import grid, terminal, visible
 from pulsebot.errors import PulsebotError
-from pulsebot.materialize.answer import Answer, Building, Piece
+from pulsebot.materialize.answer import Answer, Building, Changes, Piece
 from pulsebot.materialize.export import csv_lines, json_lines
 from pulsebot.message import table_text
 from pulsebot.phrases import plural
@@ -42,16 +42,22 @@ class Show:
         self._err = _console(stderr=True)
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._columns: tuple[str, ...] = ()
+        self._widths: list[int] = []
 
     async def all(self, pieces: AsyncIterator[Piece]) -> None:
         """Show pieces until there are no more."""
+        self._columns = ()
         try:
             async for piece in pieces:
-                if isinstance(piece, Building):
-                    self._building(piece)
-                else:
-                    self._end_bar()
-                    self.answer(piece)
+                match piece:
+                    case Building():
+                        self._building(piece)
+                    case Answer():
+                        self._end_bar()
+                        self.answer(piece)
+                    case Changes():
+                        self.changes(piece)
         finally:
             self._end_bar()
 
@@ -71,6 +77,34 @@ class Show:
                 self._write(csv_lines(answer.rows, answer.columns))
         if answer.cut:
             self._say(f"These are {answer.cut}.")
+
+    def changes(self, changes: Changes) -> None:
+        """Show changes, each kind of row under a header that is shown once."""
+        begins, self._columns = changes.columns != self._columns, changes.columns
+        if changes.missed:
+            self._say(f"{changes.missed:,} events came too quickly to be shown.")
+        match self._output:
+            case Output.table:
+                self._lines(changes, begins=begins)
+            case Output.json:
+                for line in json_lines(changes.rows, changes.columns):
+                    self._write(f"{line}\n")
+            case Output.csv:
+                self._write(csv_lines(changes.rows, changes.columns if begins else ()))
+
+    def _lines(self, changes: Changes, *, begins: bool) -> None:
+        """Write rows in columns that only grow: nobody knows what is still to come."""
+        if begins:
+            self._widths = [cell_len(visible(name)) for name in changes.columns]
+        cells = [[" ".join(visible(_cell(v)).split()) for v in row] for row in changes.rows]
+        for row in ([list(map(visible, changes.columns))] if begins else []) + cells:
+            lengths = map(cell_len, row)
+            self._widths = [max(pair) for pair in zip(self._widths, lengths, strict=True)]
+            padded = [
+                cell + " " * (width - cell_len(cell))
+                for cell, width in zip(row, self._widths, strict=True)
+            ]
+            self._write("  ".join(padded).rstrip() + "\n")
 
     def _table(self, answer: Answer) -> None:
         rows = tuple(tuple(map(_cell, row)) for row in answer.rows)

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from pulsebot import event as events
 from pulsebot.control import client, socketfile
 from pulsebot.errors import StoreError
 from pulsebot.event import TriggerData
-from pulsebot.materialize.answer import Answer, Piece
+from pulsebot.materialize.answer import Answer, Changes, Piece
 from pulsebot.settings import Settings
 from pulsebot.terminal.sqlask import carried_out
 from pulsebot.views.place import InvalidSql
@@ -106,3 +107,19 @@ async def test_a_bot_without_a_socket_works(tmp_path: Path) -> None:
         await consumed(bot, 1)
         with pytest.raises(StoreError, match="another pulsebot is using it"):
             await asked(settings, "SHOW TABLES")
+
+
+async def test_whoever_hangs_up_follows_no_longer(tmp_path: Path) -> None:
+    """Changes go to the terminal until it is gone; then nothing is left of it."""
+    settings = site(tmp_path)
+    async with running(settings) as bot, asyncio.timeout(60):
+        told = carried_out(settings, "SELECT SERVICE_ID FROM SERVICE_TRIGGER EMIT CHANGES")
+        async with aclosing(told):
+            begun = await anext(told)
+            await send(settings, events.trigger("svc-a", NOON))
+            seen = await anext(told)
+        assert isinstance(begun, Changes)
+        assert isinstance(seen, Changes)
+        assert list(seen.rows) == [["svc-a"]]
+        while bot.desk.lookout.followers:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.02)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pulsebot.errors import InvalidInput
-from pulsebot.materialize.answer import Answer
+from pulsebot.materialize.answer import Answer, Changes
 from pulsebot.terminal.sqlshow import Output, Show, pointed
 from pulsebot.terminal.sqlwords import BOUNDS, Vocabulary, is_complete
 from pulsebot.views.place import InvalidSql, Place
@@ -63,6 +63,21 @@ def test_a_fault_is_pointed_at() -> None:
     assert told.splitlines()[-1] == "a.sql:2: wrong"
     assert pointed(text, InvalidInput("no place")) == "no place"
     assert len(pointed("x" * 5000, InvalidSql("wrong", Place(1, 4000))).splitlines()[0]) <= 100
+
+
+def test_changes_come_under_one_header(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows that come later stand in the same columns; hostile ones stay one line."""
+    show = Show(Output.table)
+    show.changes(Changes(("NAME", "N"), [("a", 1)]))
+    show.changes(Changes(("NAME", "N"), [(EVIL + "\nx", 2)], missed=7))
+    show = Show(Output.csv)
+    show.changes(Changes(("NAME", "N"), [("a", 1)]))
+    show.changes(Changes(("NAME", "N"), [("=b", 2)]))
+    written = capsys.readouterr().out
+    assert written.startswith("NAME  N\na     1\n7 events came too quickly")
+    assert "\x1b" not in written
+    assert written.endswith("NAME,N\r\na,1\r\n'=b,2\r\n")
+    assert len(written.splitlines()) == 7
 
 
 @pytest.mark.parametrize(

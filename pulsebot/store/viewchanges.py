@@ -1,0 +1,91 @@
+"""What changed in a version of a view since a revision: rows that are there, and rows that went.
+
+Bounded looks: a look returns no more rows than asked for, and where to go on. This module must
+not know who follows a view.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pulsebot.store.database import Connection
+from pulsebot.store.viewtables import SHOWN, WAITING, quoted, table_of
+
+
+class Spot(NamedTuple):
+    """A place in the order of changes: the change at it was seen."""
+
+    revision: int
+    key: str = ""
+    start_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be told of a changed row, in SQLite's words: `items` and a condition.
+
+    `visible` are the view's columns with what they are in its table; all of them may be named
+    in `items` and `where`, by `alias` or without.
+    """
+
+    view: int
+    alias: str
+    visible: tuple[tuple[str, str], ...]
+    items: str
+    where: str
+
+
+class Changed(NamedTuple):
+    """A row that changed: where it stands, whether it is meant to be seen, and its values."""
+
+    spot: Spot
+    shown: bool
+    values: tuple[Any, ...]
+
+
+def rows(
+    connection: Connection, wanted: Wanted, after: Spot, until: int, limit: int
+) -> list[Changed]:
+    """Return rows that changed after a spot up to a revision, in the order of their changes.
+
+    Rows that wait for the end of their window are not among them.
+    """
+    visible = ", ".join(f"{what} AS {quoted(name)}" for name, what in wanted.visible)
+    inner = (
+        f"SELECT {visible}, _revision, _key, _start_ms AS _start, _shown"
+        f" FROM {table_of(wanted.view)}"
+        " WHERE (_revision, _key, _start_ms) > (?, ?, ?) AND _revision <= ?"
+        f" AND _shown <> {WAITING} ORDER BY _revision, _key, _start_ms LIMIT ?"
+    )
+    found = connection.execute(
+        f"SELECT _revision, _key, _start, _shown = {SHOWN} AND coalesce({wanted.where}, 0),"
+        f" {wanted.items} FROM ({inner}) AS {quoted(wanted.alias)}"
+        " ORDER BY _revision, _key, _start",
+        (*after, until, limit),
+    )
+    return [Changed(Spot(*row[:3]), bool(row[3]), row[4:]) for row in found]
+
+
+def removed(connection: Connection, view: int, after: Spot, until: int, limit: int) -> list[Spot]:
+    """Return rows that were removed after a spot up to a revision, in that order."""
+    found = connection.execute(
+        "SELECT revision, key, start_ms FROM sql_view_removed WHERE view = ?"
+        " AND (revision, key, start_ms) > (?, ?, ?) AND revision <= ?"
+        " ORDER BY revision, key, start_ms LIMIT ?",
+        (view, *after, until, limit),
+    )
+    return [Spot(*row) for row in found]
+
+
+def gone(connection: Connection, wanted: Wanted, values: Sequence[Any]) -> tuple[Any, ...] | None:
+    """Return what is told of a row that is gone; None where the condition rules it out.
+
+    `values` are those of the visible columns, NULL where they are not known any longer.
+    """
+    visible = ", ".join(f"? AS {quoted(name)}" for name, _ in wanted.visible)
+    row: tuple[Any, ...] | None = connection.execute(
+        f"SELECT {wanted.items} FROM (SELECT {visible}) AS {quoted(wanted.alias)}"
+        f" WHERE coalesce({wanted.where}, 1)",
+        tuple(values),
+    ).fetchone()
+    return row
