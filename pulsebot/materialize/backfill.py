@@ -52,13 +52,14 @@ class Backfill:
         self._keeper: Keeper
         self._reached: dict[Partition, Reach] = {}
         self._left: list[Record] = []
-        self._gone: Mapping[Partition, int] = {}
+        self._begins: Mapping[Partition, int] = {}
         self._empty = 0
 
     async def run(self, database: Database, reader: Reader, join: Join) -> None:
         """Build the view; `join` makes it live, in the transaction that completes it."""
         async with reader:
             await database.write(self._load)
+            self._begins = await reader.offsets_at(0)
             await reader.seek(await self._start(reader))
             joined = False
             while not joined:
@@ -84,7 +85,7 @@ class Backfill:
         records = await reader.read(max_records=BATCH, timeout_s=POLL_S)
         self._empty = 0 if records else self._empty + 1
         if not records:
-            self._gone = await reader.offsets_at(0)  # where the log begins by now
+            self._begins = await reader.offsets_at(0)
         return await database.write(self._take, [*self._left, *records], join)
 
     def _take(self, connection: Connection, records: Sequence[Record], join: Join) -> bool:
@@ -105,7 +106,7 @@ class Backfill:
         _, after = self._reached.get(lane, (0, 0))
         if after >= consumed:
             return False
-        if self._empty and self._gone.get(lane, consumed) >= consumed:
+        if self._empty and self._begins.get(lane, consumed) >= consumed:
             return False  # retention, or another list of topics, took them
         return self._empty < PATIENCE
 
@@ -122,14 +123,15 @@ class Backfill:
         viewcatalog.save_reach(connection, self.view, reached)
 
     def _note_since(self, connection: Connection, records: Sequence[Record]) -> None:
-        """Note where the log did not go back far enough, at the first record of a partition."""
+        """Note where the log's first record that is left is not the first there ever was."""
         from_ms = self._keeper.entry.from_ms or 0
         for record in records:
             lane = _lane(record)
             if lane in self._reached:
                 continue
             self._reached[lane] = record.offset, record.offset
-            if record.offset > 0 and record.timestamp > from_ms:
+            cut = 0 < record.offset <= self._begins.get(lane, 0)
+            if cut and record.timestamp > from_ms:
                 viewcatalog.note_since(connection, self.view, record.timestamp)
 
     def _note_progress(self, consumed: Mapping[Partition, int]) -> None:

@@ -7,7 +7,6 @@ writer, between two batches of the live stream.
 from datetime import datetime
 
 from pulsebot.civil import instant, zone_of
-from pulsebot.errors import InvalidInput
 from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.builder import Around, Builder, delete, plan_of
 from pulsebot.materialize.definitions import Definitions, query_of, source_of
@@ -25,7 +24,17 @@ from pulsebot.views.dialect import parse
 from pulsebot.views.place import InvalidSql, Place, nearest
 from pulsebot.views.planner import table_plan
 from pulsebot.views.source import BUILT_IN
-from pulsebot.views.statement import Create, Describe, Drop, Explain, Name, Query, Show, Statement
+from pulsebot.views.statement import (
+    Create,
+    Describe,
+    Drop,
+    Explain,
+    Name,
+    Query,
+    Replay,
+    Show,
+    Statement,
+)
 from pulsebot.views.windowing import assignment, length_ms
 from pulsebot.window import DAY_MS, MINUTE_MS
 
@@ -52,13 +61,15 @@ class Desk:
         """Carry out statements in their order; raises InvalidInput at the first that fails."""
         return [await self.carry_out(statement, origin) for statement in parse(text)]
 
-    async def carry_out(self, statement: Statement, origin: str = "") -> Answer:
+    async def carry_out(self, statement: Statement, origin: str = "") -> Answer:  # noqa: PLR0911 - one each
         """Carry out one statement."""
         match statement:
             case Create():
                 return await self._create(statement, origin)
             case Drop():
                 return await self._around.database.write(self._drop, statement)
+            case Replay():
+                return await self._replay(statement)
             case Query():
                 return await self.ask(statement)
             case Show():
@@ -107,31 +118,32 @@ class Desk:
         """Tell whether a view of this name is there and complete."""
         return await self._around.database.read(viewcatalog.find, name) is not None
 
-    async def replay(self, name: str, since_ms: int) -> Answer:
+    async def _replay(self, replay: Replay) -> Answer:
         """Build a view again from the log, beside the old version, and swap.
 
-        Windows before the one that holds `since_ms` are taken over as they are. Hopping and
+        Windows before the one that holds the moment are taken over as they are. Hopping and
         session windows hang together, and a view without windows is one whole: those are
         built from the log's beginning.
         """
-        entry = await self._around.database.write(self._enter_again, name, since_ms)
+        since_ms = self._instant(replay.since, replay.name)
+        entry = await self._around.database.write(self._enter_again, replay.name, since_ms)
         self.builder.build(entry)
         if entry.from_ms is None:
-            return Answer(f"Table {name} is built again from the log's beginning.")
-        return Answer(f"Table {name} is built again since {local(entry, entry.from_ms)}.")
+            return Answer(f"Table {entry.name} is built again from the log's beginning.")
+        return Answer(f"Table {entry.name} is built again since {local(entry, entry.from_ms)}.")
 
-    def _enter_again(self, connection: Connection, name: str, since_ms: int) -> Entry:
-        earlier = viewcatalog.find(connection, name)
+    def _enter_again(self, connection: Connection, name: Name, since_ms: int) -> Entry:
+        earlier = viewcatalog.find(connection, name.text)
+        if viewcatalog.find(connection, name.text, "building"):
+            raise InvalidSql(f"{name} is being built; wait for it, or DROP it first", name.place)
         if earlier is None or earlier.kind != "TABLE":
-            raise unknown(connection, Name(name, Place()))
-        if viewcatalog.find(connection, name, "building"):
-            raise InvalidInput(f"{name} is being built; wait for it")
+            raise unknown(connection, name)
         plan = plan_of(connection, earlier)
         from_ms = None
         if plan.window and plan.window.kind == "TUMBLING":
             [(from_ms, _)] = assignment(plan.window, plan.zone)(since_ms)
         draft = Draft(
-            name=name,
+            name=earlier.name,
             kind="TABLE",
             statement=earlier.statement,
             zone=earlier.zone,
@@ -212,15 +224,17 @@ class Desk:
         )
 
     def _since_ms(self, create: Create) -> int | None:
-        """Return what FROM TIMESTAMP says, as a whole minute: rows may be grouped by minutes."""
-        if create.since is None:
-            return None
+        """Return what FROM TIMESTAMP says, if it is there."""
+        return None if create.since is None else self._instant(create.since, create.name)
+
+    def _instant(self, text: str, name: Name) -> int:
+        """Return a time as a whole minute: rows may be grouped by minutes."""
         try:
-            moment = datetime.fromisoformat(create.since)
+            moment = datetime.fromisoformat(text)
         except ValueError:
             raise InvalidSql(
-                f"FROM TIMESTAMP {create.since!r}: write '2026-11-20' or '2026-11-20T14:00:00Z'",
-                create.name.place,
+                f"FROM TIMESTAMP {text!r}: write '2026-11-20' or '2026-11-20T14:00:00Z'",
+                name.place,
             ) from None
         zone = zone_of(self._around.settings.timezone)
         ms = round(moment.timestamp() * 1000) if moment.tzinfo else instant(moment, zone)

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from pulsebot.materialize.answer import Answer, Building, Piece
 from pulsebot.materialize.desk import Desk
 from pulsebot.views.dialect import parse
-from pulsebot.views.statement import Create, Query
+from pulsebot.views.statement import Create, Query, Replay
 
 LOOK_S = 0.2
 """Time between two looks at how far a view is."""
@@ -26,7 +26,7 @@ async def session(desk: Desk, text: str, origin: str = "") -> AsyncGenerator[Pie
                     yield changes
             continue
         yield await desk.carry_out(statement, origin)
-        if isinstance(statement, Create):
+        if isinstance(statement, Create | Replay):
             async for building in built(desk, [statement.name.text]):
                 yield building
 

@@ -18,6 +18,7 @@ from pulsebot.views.statement import (
     Describe,
     Drop,
     Explain,
+    Replay,
     Show,
     Statement,
 )
@@ -105,6 +106,15 @@ def _describe(parser: Grammar.Parser) -> Describe:
     return Describe(parser.name())
 
 
+def _replay(parser: Grammar.Parser) -> Replay:
+    parser.need("REPLAY")
+    parser.need("TABLE")
+    name = parser.name()
+    parser.need("FROM")
+    parser.need("TIMESTAMP")
+    return Replay(name, parser.string())
+
+
 def _explain(parser: Grammar.Parser) -> Explain:
     parser.need("EXPLAIN")
     if parser.at_word("CREATE"):
@@ -123,6 +133,7 @@ _READERS: Mapping[str, Callable[[Grammar.Parser], Statement]] = {
     "DESCRIBE": _describe,
     "DESC": _describe,
     "EXPLAIN": _explain,
+    "REPLAY": _replay,
 }
 
 

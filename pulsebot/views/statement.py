@@ -125,4 +125,12 @@ class Explain:
     target: "Name | Statement"
 
 
-Statement = Create | Drop | Show | Describe | Explain | Query
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """`REPLAY TABLE name FROM TIMESTAMP '…'`: built again from the log, beside, and swapped."""
+
+    name: Name
+    since: str
+
+
+Statement = Create | Drop | Show | Describe | Explain | Replay | Query

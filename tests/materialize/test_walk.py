@@ -11,7 +11,8 @@ from pulsebot import event as events
 from pulsebot.event import Event, TriggerData, encode
 from pulsebot.materialize.desk import Desk
 from pulsebot.settings import Settings
-from pulsebot.store.database import connect
+from pulsebot.store import viewcatalog
+from pulsebot.store.database import Connection, connect
 from pulsebot.stream.base import Outgoing
 from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_writer
@@ -100,3 +101,49 @@ async def test_what_cannot_be_is_refused_with_its_place(settings: Settings) -> N
         with pytest.raises(InvalidSql, match=r"line 2, column 8: SERVCE_ID .*mean SERVICE_ID"):
             await opened.desk.execute(SEED.replace("SERVICE_ID,", "SERVCE_ID,"))
         assert await rows(opened.desk, "SHOW TABLES") == []
+
+
+async def test_a_view_is_built_again_since_a_day(settings: Settings) -> None:
+    """Older windows are taken over as they were, later ones counted anew from the log."""
+    await send(settings, triggers(0, 3))
+    async with app.opened(settings, NO_RULES) as opened:
+        await app.run_once(opened)
+        await opened.desk.execute(SEED)
+        await opened.desk.builder.built()
+        [view] = [e.id for e in await opened.database.read(viewcatalog.entries)]
+        await opened.database.write(_spoil, view)
+        everything = "SELECT SUM(COUNT) FROM TRIGGER_PER_DAY"
+        assert await rows(opened.desk, everything) == [(6 * 1000,)]
+        await opened.desk.execute("REPLAY TABLE TRIGGER_PER_DAY FROM TIMESTAMP '2026-11-21T17:00'")
+        await opened.desk.builder.built()
+        by_day = "SELECT WINDOWSTART, COUNT FROM TRIGGER_PER_DAY WHERE SERVICE_ID = 'svc-a'"
+        assert sorted(await rows(opened.desk, by_day)) == [
+            ("2026-11-20T00:00:00+00:00", 1000),
+            ("2026-11-21T00:00:00+00:00", 2),
+            ("2026-11-22T00:00:00+00:00", 3),
+        ]
+        [described] = await opened.desk.execute("DESCRIBE TRIGGER_PER_DAY")
+        assert "complete since the log's beginning" in described.said
+
+
+def _spoil(connection: Connection, view: int) -> None:
+    connection.execute(f"UPDATE view_{view} SET COUNT = 1000")  # noqa: S608 - our own number
+
+
+async def test_a_dropped_view_leaves_nothing_but_its_name_free(settings: Settings) -> None:
+    """A stream that is read cannot go; a table goes with its rows, and may come back."""
+    await send(settings, triggers(0, 1))
+    async with app.opened(settings, NO_RULES) as opened:
+        await app.run_once(opened)
+        stream = "CREATE STREAM A AS SELECT * FROM SERVICE_TRIGGER WHERE SERVICE_ID = 'svc-a';"
+        table = "CREATE TABLE N AS SELECT COUNT(*) FROM A;"
+        await opened.desk.execute(stream + table)
+        await opened.desk.builder.built()
+        with pytest.raises(InvalidSql, match="A is read by N; DROP those first"):
+            await opened.desk.execute("DROP STREAM A")
+        await opened.desk.execute("DROP TABLE N; DROP STREAM A; DROP TABLE IF EXISTS N")
+        left = "SELECT name FROM sqlite_schema WHERE name LIKE 'view_%' OR name = 'N'"
+        assert await opened.database.read(lambda c: c.execute(left).fetchall()) == []
+        await opened.desk.execute(stream + table)
+        await opened.desk.builder.built()
+        assert await rows(opened.desk, "SELECT COUNT FROM N") == [(1,)]
