@@ -7,6 +7,7 @@ writer, between two batches of the live stream.
 from datetime import datetime
 
 from pulsebot.civil import instant, zone_of
+from pulsebot.errors import InvalidInput
 from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.builder import Around, Builder, delete, plan_of
 from pulsebot.materialize.definitions import Definitions, query_of, source_of
