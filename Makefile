@@ -4,7 +4,7 @@
 #   PYTHON=…  the Python to build .venv with; otherwise the first that fits is taken
 #   SEED=…    the seed of a soak to repeat
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench soak kafka browser lock clean
+.PHONY: help demo test lint types bench soak kafka browser postgres lock clean
 
 ARGS ?=
 PYTHON ?=
@@ -18,12 +18,12 @@ DEV := $(RUNTIME) .venv/.built-dev
 PYTEST := .venv/bin/python -m pytest
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 demo: $(RUNTIME) ## show it all at work: little services, a crawler, the bot in this terminal
 	@.venv/bin/pulsebot demo $(ARGS)
 
-test: kafka browser ## run the tests; those of Kafka against a real broker, of pages in a real browser
+test: kafka browser postgres ## run the tests, against a real Kafka, PostgreSQL and browser
 	$(PYTEST) -m "not soak" --ignore=tests/benchmarks $(ARGS)
 
 lint: $(DEV) ## check style and formatting
@@ -33,10 +33,10 @@ lint: $(DEV) ## check style and formatting
 types: $(DEV) ## check types
 	.venv/bin/mypy $(ARGS)
 
-bench: kafka ## measure, each figure against its yardstick (ARGS="ingest sdk": only these)
+bench: kafka postgres ## measure, each figure against its yardstick (ARGS="ingest sdk": only these)
 	@.venv/bin/python -m tests.benchmarks $(ARGS)
 
-soak: kafka ## run the long soaks and the fuzzing, by a seed that is printed
+soak: kafka postgres ## run the long soaks and the fuzzing, by a seed that is printed
 	@echo "SEED=$(SEED) (repeat with: make soak SEED=$(SEED))"
 	PULSEBOT_TEST_SEED=$(SEED) $(PYTEST) -m soak --hypothesis-seed=$(SEED) $(ARGS)
 
@@ -45,6 +45,9 @@ kafka: $(DEV) ## get a real Kafka for the tests: Java, Maven, Kafka's jars
 
 browser: $(DEV) ## get a real Chromium for the tests of the pages
 	@.venv/bin/python -m tests.browser.install
+
+postgres: $(DEV) ## get a real PostgreSQL server for the tests
+	@.venv/bin/python -m tests.postgres.install
 
 lock: ## pin all dependencies with their hashes; ARGS=--upgrade takes the newest
 	@.ci/lock $(ARGS)

@@ -1,6 +1,6 @@
-"""What all tests share: a real Kafka, and an honest word where there is none.
+"""What all tests share: a real Kafka, a real PostgreSQL, and an honest word where there is none.
 
-The fixtures start brokers when a test first asks. Tests that want Kafka (or a browser) on a
+The fixtures start servers when a test first asks. Tests that want one (or a browser) on a
 machine that cannot have one are skipped, counted, and named in one line at the end of the run:
 NOT RUN; with CI=true the run then fails.
 """
@@ -19,8 +19,11 @@ from tests.kafka.broker import KafkaCluster
 from tests.kafka.machine import Machine
 from tests.kafka.provision import External, Unavailable
 from tests.notrun import NOT_RUN, not_run
+from tests.postgres import provision as postgres_provision
+from tests.postgres.server import Databases, PostgresServer
 
 KAFKA_FIXTURES = {"kafka", "kafka_own", "kafka_cluster"}
+POSTGRES_FIXTURES = {"postgres", "postgres_own"}
 Found = TypeVar("Found", bound=KafkaCluster | External)
 
 
@@ -30,10 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark with `kafka` every test that takes one of its fixtures."""
+    """Mark with `kafka` and `postgres` every test that takes one of their fixtures."""
     for item in items:
-        if KAFKA_FIXTURES & set(getattr(item, "fixturenames", ())):
+        taken = set(getattr(item, "fixturenames", ()))
+        if KAFKA_FIXTURES & taken:
             item.add_marker("kafka")
+        if POSTGRES_FIXTURES & taken:
+            item.add_marker("postgres")
 
 
 @pytest.hookimpl(trylast=True)
@@ -111,6 +117,52 @@ def kafka_cluster(
 def topic_prefix(request: pytest.FixtureRequest) -> str:
     """Return the beginning of a topic name that no other test has or will have."""
     return f"{re.sub(r'[^A-Za-z0-9_]+', '-', request.node.name)[:80]}-{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="session")
+def one_server() -> Iterator[Databases | postgres_provision.Unavailable]:
+    """Hold the server behind `postgres`; the given one where the environment names one."""
+    if given := postgres_provision.external():
+        yield Databases(given.url)
+    else:
+        yield from _servers()
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[PostgresServer | postgres_provision.Unavailable]:
+    """Hold the server behind `postgres_own`."""
+    yield from _servers()
+
+
+@pytest.fixture
+def postgres(
+    request: pytest.FixtureRequest, one_server: Databases | postgres_provision.Unavailable
+) -> Iterator[str]:
+    """Create a database of the test's own on a shared server; yields its URL."""
+    if isinstance(one_server, postgres_provision.Unavailable):
+        not_run(request, "PostgreSQL", one_server.reason)
+    with one_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_own(
+    request: pytest.FixtureRequest, own_server: PostgresServer | postgres_provision.Unavailable
+) -> Iterator[PostgresServer]:
+    """One server of the test module, to be killed; serving again after each test."""
+    if isinstance(own_server, postgres_provision.Unavailable):
+        not_run(request, "PostgreSQL", own_server.reason)
+    yield own_server
+    own_server.heal()
+
+
+def _servers() -> Iterator[PostgresServer | postgres_provision.Unavailable]:
+    programs = postgres_provision.programs()
+    if isinstance(programs, postgres_provision.Unavailable):
+        yield programs
+    else:
+        with PostgresServer(programs) as server:
+            yield server
 
 
 def _brokers(
