@@ -37,6 +37,7 @@ from pulsebot.store import services
 from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
+from pulsebot.web.auth import guarded
 from pulsebot.web.board.changes import Changes
 from pulsebot.web.board.hub import Hub
 from pulsebot.web.board.pages import Pages
@@ -141,7 +142,7 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
                 database, pipeline, delivery, chats, settings=settings.web, now_ms=now_ms
             )
             routes = [*probes.routes(), *(route for chat in chats for route in chat.http_routes())]
-            routes += Pages(hub, roster).routes()
+            routes += guarded(Pages(hub, roster).routes(), settings.web, time.time)
             app.address = await stack.enter_async_context(serving(settings.web, routes))
             await stack.enter_async_context(hub.running())
         await _begin(app)

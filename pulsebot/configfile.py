@@ -9,6 +9,7 @@ This module must not know what the settings mean; the form of the file is `pulse
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -21,6 +22,8 @@ from pulsebot.mends import mend, real_path, unknown_key, wrong_word
 from pulsebot.yamltree import Loc, Tree, read
 
 M = TypeVar("M", bound=BaseModel)
+
+_PORT = re.compile(r"\]:[0-9]*$")
 
 Variables = dict[Loc, str]
 """The variable that set a value, by the value's path."""
@@ -101,7 +104,8 @@ def _put(tree: Tree, parts: list[str], value: object) -> None:
 
 
 def _value(text: str) -> object:
-    if not text.startswith(("[", "{")):
+    ipv6 = text.startswith("[") and _PORT.search(text)  # `[::1]:8080` is an address, no list
+    if ipv6 or not text.startswith(("[", "{")):
         return text
     try:
         return json.loads(text)

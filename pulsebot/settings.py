@@ -5,14 +5,23 @@ their defaults and what they mean.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from pulsebot import configfile
+from pulsebot.address import Address, parse_address, parse_network
 from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidConfig, InvalidInput, Problem
 from pulsebot.routing.receiver import receiver
@@ -28,6 +37,26 @@ def _duration(value: object) -> object:
     except InvalidInput as error:
         raise ValueError(str(error)) from None
 
+
+def _listen(value: object) -> str:
+    try:
+        return str(parse_address(str(value)))
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+
+
+def _network(value: object) -> str:
+    try:
+        return str(parse_network(str(value)))
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+
+
+TOKEN_LENGTH = 16
+"""Characters of the web server's token at least: nobody counts wrong guesses."""
+
+_TOKEN = re.compile(f"[!-~]{{{TOKEN_LENGTH},}}")
+_HEADER = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # a token of RFC 9110
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Days = Annotated[float, Field(gt=0, le=36_500)]
@@ -115,13 +144,57 @@ class Delivery(Section):
 
 
 class Web(Section):
-    """Probes and metrics."""
+    """Probes and metrics for whoever reaches `listen`; pages and API for whoever may see them.
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    """0 takes a free port."""
+    Without a token or a proxy, that is who calls from this machine, at a loopback address.
+    """
+
+    listen: Annotated[str, BeforeValidator(_listen)] = "127.0.0.1:8080"
+    """`HOST:PORT`, IPv6 in brackets; port 0 takes a free one."""
+    token: SecretStr | None = None
+    """What callers show as `Authorization: Bearer …`, or type at `/login`."""
+    proxy_header: str | None = None
+    """Header in which a reverse proxy names the user that it let through."""
+    proxy_from: tuple[Annotated[str, BeforeValidator(_network)], ...] = ()
+    """Addresses and networks that the proxy calls from; the header counts from nowhere else."""
     ready_lag: Annotated[int, Field(ge=0)] = 100_000
     """`/readyz` fails while more records than this are unread."""
+
+    @property
+    def address(self) -> Address:
+        """Where the server listens."""
+        return parse_address(self.listen)
+
+    @field_validator("token")
+    @classmethod
+    def _hard_to_guess(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not _TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError(
+                f"needs {TOKEN_LENGTH} letters, digits or signs at least, and no spaces; "
+                "make one: openssl rand -hex 32"
+            )
+        return token
+
+    @field_validator("proxy_header")
+    @classmethod
+    def _header(cls, name: str | None) -> str | None:
+        if name is not None and not _HEADER.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be the name of a header")
+        return name
+
+    @model_validator(mode="after")
+    def _proxy_complete(self) -> "Web":
+        if self.proxy_header and not self.proxy_from:
+            raise ValueError(
+                "`proxy_header` needs `proxy_from`: the addresses that the proxy calls from, "
+                "such as [127.0.0.1]"
+            )
+        if self.proxy_from and not self.proxy_header:
+            raise ValueError(
+                "`proxy_from` goes with `proxy_header`: the header in which the proxy names the "
+                "user"
+            )
+        return self
 
 
 class Logs(Section):
@@ -195,7 +268,9 @@ class Settings(Section):
 _CHATS = {"console": "console", "slack": "slack", "telegram": "telegram", "webhook": "webhooks"}
 """The key that sets a chat up, by the chat's name in receivers."""
 
-_CALLS_IN = "calls the bot in this mode, so the web server must run; give `web: {host, port}`"
+_CALLS_IN = (
+    "calls the bot in this mode, so the web server must run; give `web: {listen: 127.0.0.1:8080}`"
+)
 
 
 def _set_up(values: Mapping[str, object]) -> frozenset[str]:

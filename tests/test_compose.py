@@ -79,7 +79,7 @@ def test_every_variable_is_a_setting(name: str) -> None:
 def test_a_variable_that_nothing_reads_is_refused() -> None:
     """The check above sees a misspelt key in a section, and a value of the wrong kind."""
     stream = {"PULSEBOT_STREAM__TYPE": "kafka", "PULSEBOT_STREAM__BOOTSTRAP": '["kafka:9092"]'}
-    for wrong in ({"PULSEBOT_STREAM__BOOSTRAP": "x"}, {"PULSEBOT_WEB__PORT": "http"}):
+    for wrong in ({"PULSEBOT_STREAM__BOOSTRAP": "x"}, {"PULSEBOT_WEB__LISTEN": "http"}):
         with pytest.raises(InvalidConfig):
             configfile.load(pulsebot.settings.Settings, None, {**stream, **wrong}, "PULSEBOT_")
 

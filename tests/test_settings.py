@@ -5,6 +5,7 @@ import pytest
 
 from crawler.agent import AgentSettings
 from pulsebot import configfile
+from pulsebot.address import Address
 from pulsebot.errors import InvalidConfig
 from pulsebot.settings import Settings, load
 from pulsebot.stream.config import KafkaStream
@@ -92,11 +93,32 @@ def test_without_a_file_the_defaults_hold() -> None:
           "or webhook:name")),
         ("{web: null, slack: {bot_token: x, mode: http, signing_secret: y}}\n",
          ("`web`: Slack calls the bot in this mode, so the web server must run; "
-          "give `web: {host, port}`, or `slack: {mode: socket}`")),
+          "give `web: {listen: 127.0.0.1:8080}`, or `slack: {mode: socket}`")),
         ("{web: null, telegram: {token: x, mode: webhook}}\n",
          ("`web`: Telegram calls the bot in this mode, so the web server must run; "
-          "give `web: {host, port}`, or `telegram: {mode: polling}`")),
-        ("web: {port: 80800}\n", "`web.port`: must be at most 65,535"),
+          "give `web: {listen: 127.0.0.1:8080}`, or `telegram: {mode: polling}`")),
+        ("web: {listen: 8080}\n",
+         "`web.listen`: '8080' is no HOST:PORT; write it like 127.0.0.1:8080"),
+        ("web: {listen: 127.0.0.1:80800}\n",
+         "`web.listen`: '80800' is no port; ports go from 0 (any free one) to 65,535"),
+        ("web: {listen: 'bot:8080'}\n",
+         ("`web.listen`: 'bot' is no address of this machine; write localhost, an IP address, "
+          "or 0.0.0.0 for all of them")),
+        ("web: {listen: '::1:8080'}\n",
+         "`web.listen`: an IPv6 address stands in brackets, like '[::1]:8080'"),
+        ("web: {token: short}\n",
+         ("`web.token`: needs 16 letters, digits or signs at least, and no spaces; "
+          "make one: openssl rand -hex 32")),
+        ("web: {proxy_header: 'X User', proxy_from: [10.0.0.1]}\n",
+         "`web.proxy_header`: 'X User' cannot be the name of a header"),
+        ("web: {proxy_header: X-User}\n",
+         ("`web`: `proxy_header` needs `proxy_from`: the addresses that the proxy calls from, "
+          "such as [127.0.0.1]")),
+        ("web: {proxy_from: [10.0.0.1]}\n",
+         ("`web`: `proxy_from` goes with `proxy_header`: the header in which the proxy names "
+          "the user")),
+        ("web: {proxy_header: X-User, proxy_from: [10.0.0.1/8]}\n",
+         "`web.proxy_from.0`: '10.0.0.1/8' is no address or network; write it like 10.0.0.0/8"),
         ("logs: {level: warn}\n",
          ("`logs.level`: 'warn' is not one of debug, info, warning or error; "
           "did you mean `warning`?")),
@@ -157,16 +179,16 @@ def test_a_fault_beside_a_secret_does_not_show_it(text: str) -> None:
 def test_the_environment_overrides_nested_values() -> None:
     """Sections by `__`, lists and mappings as JSON; the rest of the section stays."""
     loaded = settings(
-        "telegram: {token: t, chats: {oncall: -100}}\nweb: {port: 1}\n",
+        "telegram: {token: t, chats: {oncall: -100}}\nweb: {listen: 127.0.0.1:1}\n",
         PULSEBOT_TELEGRAM__CHATS__OPS="-200",
-        PULSEBOT_WEB__PORT="9000",
+        PULSEBOT_WEB__LISTEN="[::1]:9000",
         PULSEBOT_ACCESS='{"slack": {"channels": ["C1"]}}',
         PULSEBOT_LOGS__LEVEL="debug",
     )
     assert loaded.telegram is not None
     assert loaded.telegram.chats == {"oncall": -100, "ops": "-200"}
     assert loaded.web is not None
-    assert (loaded.web.port, loaded.logs.level) == (9000, "debug")
+    assert (loaded.web.address, loaded.logs.level) == (Address("::1", 9000), "debug")
     assert loaded.access["slack"].channels == ("C1",)
 
 

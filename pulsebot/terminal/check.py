@@ -22,6 +22,7 @@ from pulsebot.settings import Settings
 from pulsebot.store.database import connect, migrate
 from pulsebot.stream.open import open_reader
 from pulsebot.terminal.context import ConfigOption, load_settings
+from pulsebot.web.auth import closed
 
 LIMIT_S = 15.0
 """Time for each real part to answer."""
@@ -41,6 +42,8 @@ def check(
     settings = load_settings(config)
     ruleset = load_rules(settings.rules, chats=settings.chats())
     failed = _rules(ruleset)
+    if settings.web and (reason := closed(settings.web)):
+        typer.echo(f"note  web {settings.web.listen}: {reason}")
     if live:
         # A finding says once what the log would say at every retry.
         logging.disable(logging.ERROR)

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from pulsebot.address import Address
 from pulsebot.chat.base import Chat
 from pulsebot.delivery import Delivery
 from pulsebot.errors import InvalidInput
@@ -104,7 +105,7 @@ def _depths(connection: Connection) -> Depths:
 @contextlib.asynccontextmanager
 async def serving(settings: Web, routes: Sequence[BaseRoute]) -> AsyncIterator[str]:
     """Serve routes while entered; yields the base address, with the port that was taken."""
-    listener = _listen(settings)
+    listener = _listen(settings.address)
     app = Starlette(routes=list(routes))
     config = uvicorn.Config(
         app,
@@ -112,30 +113,31 @@ async def serving(settings: Web, routes: Sequence[BaseRoute]) -> AsyncIterator[s
         access_log=False,
         lifespan="off",
         ws="none",
+        proxy_headers=False,  # who calls is who connected; the guard knows of proxies itself
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve([listener]))
     try:
         host, port = listener.getsockname()[:2]
-        yield f"http://{host}:{port}"
+        yield f"http://{Address(host, port)}"
     finally:
         server.should_exit = True
         await task
         listener.close()
 
 
-def _listen(settings: Web) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((address.host, address.port))
         listener.listen()
     except OSError as error:
         listener.close()
         raise InvalidInput(
-            f"web: {settings.host}:{settings.port} cannot be listened on ({error.strerror});"
-            " set another web.port, or 0 for any free one"
+            f"web: {address} cannot be listened on ({error.strerror});"
+            " set another web.listen; port 0 takes any free one"
         ) from error
     return listener

@@ -89,7 +89,7 @@ async def site(
         stream=LocalStream(path=folder / "log.db"),
         database=folder / "bot.db",
         timezone="Europe/Berlin",
-        web=Web(port=port),
+        web=Web(listen=f"127.0.0.1:{port}"),
     )
     async with app.opened(settings, ruleset) as bot, open_writer(settings.stream) as writer:
         running = asyncio.create_task(app.run(bot))

@@ -61,7 +61,7 @@ class Rig:
                 "signing_secret": slack.signing_secret,
                 "base_url": slack.base_url,
             },
-            "web": {"port": self.port},
+            "web": {"listen": f"127.0.0.1:{self.port}"},
         } | more
         self.config.write_text(json.dumps(settings))  # JSON is YAML
         crawler = {"stream": settings["stream"], "spool": {"path": str(self.folder / "spool")}}

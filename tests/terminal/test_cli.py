@@ -81,7 +81,7 @@ def test_init_does_not_touch_what_is_there(site: Path) -> None:
 
 def test_mistakes_in_files_are_told_with_their_lines(site: Path) -> None:
     """Bad settings and bad rules: every mistake, its file and line, no traceback."""
-    (site / "pulsebot.yaml").write_text("databse: x.db\nweb: {port: 99999}\n")
+    (site / "pulsebot.yaml").write_text("databse: x.db\nweb: {listen: here:1}\n")
     told = run("pulsebot", "check", folder=site)
     assert told.returncode == 2
     assert "pulsebot.yaml:1: `databse` is not a known key" in told.stderr

@@ -29,7 +29,7 @@ async def running(tmp_path: Path) -> AsyncIterator[App]:
     settings = Settings(
         stream=LocalStream(path=tmp_path / "log.db"),
         database=tmp_path / "bot.db",
-        web=Web(port=0),
+        web=Web(listen="127.0.0.1:0"),
     )
     told = events.trigger("svc-a", datetime.now(UTC), TriggerData(count=3))
     async with open_writer(settings.stream) as writer:
@@ -113,8 +113,8 @@ async def test_metrics_tell_what_was_consumed(running: App) -> None:
 
 async def test_a_taken_port_is_named_with_the_mend() -> None:
     """Two bots on one port: the second is told what to change."""
-    async with serving(Web(port=0), []) as address:
-        taken = Web(port=int(address.rpartition(":")[2]))
-        with pytest.raises(InvalidInput, match=r"set another web\.port"):
+    async with serving(Web(listen="127.0.0.1:0"), []) as address:
+        taken = Web(listen=address.removeprefix("http://"))
+        with pytest.raises(InvalidInput, match=r"set another web\.listen"):
             async with serving(taken, []):
                 pass
