@@ -25,6 +25,7 @@ from pulsebot.decide import Decider
 from pulsebot.delivery import Delivery
 from pulsebot.intake import Intake
 from pulsebot.materialize.builder import Around
+from pulsebot.materialize.declaring import declare
 from pulsebot.materialize.desk import Desk
 from pulsebot.materialize.feed import Feed
 from pulsebot.materialize.lookout import Lookout
@@ -37,6 +38,7 @@ from pulsebot.store import services
 from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
+from pulsebot.viewfile import Declared
 from pulsebot.web.auth import guarded
 from pulsebot.web.board.changes import Changes
 from pulsebot.web.board.hub import Hub
@@ -73,6 +75,7 @@ class App:
     desk: Desk
     feed: Feed
     stop: asyncio.Event
+    declared: Sequence[Declared] = ()
     address: str | None = None
 
 
@@ -135,7 +138,17 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
         await stack.enter_async_context(listening(settings.database, desk))
         feed = Feed(database, settings, now_ms=now_ms, committed=wake)
         app = App(
-            settings, database, chats, delivery, reader, pipeline, scheduler, desk, feed, stop
+            settings,
+            database,
+            chats,
+            delivery,
+            reader,
+            pipeline,
+            scheduler,
+            desk,
+            feed,
+            stop,
+            declared=ruleset.views,
         )
         if settings.web is not None:
             probes = Probes(
@@ -174,7 +187,7 @@ async def run_once(app: App) -> None:
     """Consume to the present end of the log, make what digests are due, send what is due."""
     async with app.reader:
         await app.pipeline.start()
-        await app.desk.builder.resume()
+        await _build_views(app)
         await app.pipeline.run_to_end()
         await app.feed.run_to_end()
         await app.desk.builder.built()
@@ -189,11 +202,17 @@ async def _consume(app: App) -> None:
     """Open the stream, however long that takes, and consume it."""
     async with app.reader:
         await app.pipeline.start()
-        await app.desk.builder.resume()
+        await _build_views(app)
         # What was loaded stays: the collector need not look at it with every batch.
         gc.collect()
         gc.freeze()
         await app.pipeline.run()
+
+
+async def _build_views(app: App) -> None:
+    """Make what the view files declare, and go on with what was being built."""
+    await declare(app.desk, app.database, app.declared, app.settings.timezone)
+    await app.desk.builder.resume()
 
 
 def _completing(path: Path, stack: contextlib.AsyncExitStack) -> Callable[[], list[str]]:

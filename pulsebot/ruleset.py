@@ -6,12 +6,13 @@ as `file:line: message`. This module must not know which chats there are: the ca
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from pulsebot import viewfile
 from pulsebot.casetest import Case, run_case
 from pulsebot.errors import InvalidConfig, Problem
 from pulsebot.mends import real_path
@@ -19,6 +20,7 @@ from pulsebot.routing.digest import Digest
 from pulsebot.routing.route import Route
 from pulsebot.rulefile import RuleFile, sentence
 from pulsebot.rules.rule import Rule
+from pulsebot.viewfile import Declared
 from pulsebot.yamltree import Loc, Tree, read
 
 SUFFIXES = {".yaml", ".yml"}
@@ -37,7 +39,7 @@ class PlacedCase:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """All rules, routes (one ordered list), digests by name, and tests.
+    """All rules, routes (one ordered list), digests by name, tests, and views in SQL.
 
     `version_hash` is the same exactly as long as rules, routes and digests mean the same.
     """
@@ -47,6 +49,7 @@ class Ruleset:
     digests: Mapping[str, Digest]
     tests: tuple[PlacedCase, ...]
     version_hash: str
+    views: tuple[Declared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class _File:
 
 
 def load_rules(paths: Sequence[Path], *, chats: Collection[str]) -> Ruleset:
-    """Read rule files and folders of them (`*.yaml`, `*.yml`, by name; not subfolders).
+    """Read rule files and folders of them (`*.yaml`, `*.yml`, `*.sql`, by name; no subfolders).
 
     `chats` are those that are set up: the words before the colon of a receiver. Raises
     InvalidConfig with every problem of every file.
@@ -70,9 +73,24 @@ def load_rules(paths: Sequence[Path], *, chats: Collection[str]) -> Ruleset:
     if not problems:  # what a broken file would have said is not missed as well
         lints += [_strangers, _nowhere]
     problems += [problem for lint in lints for problem in lint(files)]
+    views = _views(paths, problems)
     if problems:
         raise InvalidConfig(problems)
-    return _together(files)
+    return replace(_together(files), views=views)
+
+
+def _views(paths: Iterable[Path], problems: list[Problem]) -> tuple[Declared, ...]:
+    found: dict[Path, Path] = {}
+    for path in paths:
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        for file in inside:
+            if file.suffix == viewfile.SUFFIX and file.is_file():
+                found.setdefault(file.resolve(), file)
+    try:
+        return viewfile.read_views(found.values())
+    except InvalidConfig as error:
+        problems += error.problems
+        return ()
 
 
 def check_cases(ruleset: Ruleset) -> list[Problem]:
@@ -115,10 +133,11 @@ def _files(path: Path, problems: list[Problem]) -> list[Path]:
         problems.append(Problem(str(path), 0, "there is no such rule file or folder"))
         return []
     if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
-    if not files:
-        problems.append(Problem(str(path), 0, "no rule files (*.yaml) in this folder"))
+        return [path] if path.suffix != viewfile.SUFFIX else []
+    inside = [file for file in path.iterdir() if file.is_file()]
+    files = sorted(file for file in inside if file.suffix in SUFFIXES)
+    if not files and not any(file.suffix == viewfile.SUFFIX for file in inside):
+        problems.append(Problem(str(path), 0, "no rule files (*.yaml, *.sql) in this folder"))
     return files
 
 

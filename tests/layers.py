@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
         "config",
         frozenset(
             {"casetest", "configfile", "mends", "rulefile", "ruleset", "settings"}
-            | {"stream.config", "yamltree"}
+            | {"stream.config", "viewfile", "yamltree"}
         ),
     ),
     ("edges", frozenset({"chat", "logs", "store", "stream"})),

@@ -282,7 +282,7 @@ def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_missing_or_empty_is_a_problem(tmp_path: Path) -> None:
     """Nothing to read is told with the path."""
-    with pytest.raises(InvalidConfig, match=r"no rule files \(\*\.yaml\) in this folder"):
+    with pytest.raises(InvalidConfig, match=r"no rule files \(\*\.yaml, \*\.sql\) in this folder"):
         load_rules([tmp_path], chats=CHATS)
     with pytest.raises(InvalidConfig, match="there is no such rule file or folder"):
         load_rules([tmp_path / "rules"], chats=CHATS)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from pulsebot.civil import zone_of
 from pulsebot.store.viewcatalog import Entry
+from pulsebot.views.creation import source_of
 from pulsebot.views.dialect import parse_one
-from pulsebot.views.external import external_source
 from pulsebot.views.place import InvalidSql, Place
 from pulsebot.views.plan import TablePlan
-from pulsebot.views.planner import stream_source, table_plan
+from pulsebot.views.planner import table_plan
 from pulsebot.views.source import BUILT_IN, Source
 from pulsebot.views.statement import Create, Query
 
@@ -49,13 +49,6 @@ def definitions(entries: Iterable[Entry]) -> Definitions:
     for entry in entries:
         found.add(entry)
     return found
-
-
-def source_of(create: Create, sources: Mapping[str, Source]) -> Source:
-    """Return the source that a CREATE STREAM means."""
-    if create.query is None:
-        return external_source(create)
-    return stream_source(create.name.text, create.query, sources)
 
 
 def created(statement: str) -> Create:

@@ -38,13 +38,13 @@ class Describer:
         if show.what == "STREAMS":
             made = [(e.name, _one_line(e.statement)) for e in entries if e.kind == "STREAM"]
             return Answer("", ("NAME", "MADE BY"), [*((n, "built in") for n in BUILT_IN), *made])
-        columns = ("NAME", "STATE", "COMPLETE SINCE", "LATE", "REFUSED", "STATEMENT")
+        columns = ("NAME", "STATE", "COMPLETE SINCE", "LATE", "REFUSED", "FILE", "STATEMENT")
         return Answer("", columns, [self._table_row(e) for e in entries if e.kind == "TABLE"])
 
     def _table_row(self, entry: Entry) -> tuple[object, ...]:
         return (
             entry.name, self._state(entry), self._since(entry), entry.late, entry.refused,
-            _one_line(entry.statement),
+            entry.origin, _one_line(entry.statement),
         )  # fmt: skip
 
     def _state(self, entry: Entry) -> str:
@@ -77,6 +77,7 @@ class Describer:
         said += [f"{entry.late} rows came too late"] * bool(entry.late)
         said += [f"{entry.refused} rows had a key too many"] * bool(entry.refused)
         said += [f"{entry.failed} rows could not be computed"] * bool(entry.failed)
+        said += [f"declared in {entry.origin}"] * bool(entry.origin)
         said.append(entry.statement)
         return Answer("\n".join(said), ("COLUMN", "TYPE", "KEY"), rows)
 

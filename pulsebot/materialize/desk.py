@@ -4,13 +4,11 @@ It owns the catalog: whatever a statement changes there happens in one transacti
 writer, between two batches of the live stream.
 """
 
-from datetime import datetime
-
-from pulsebot.civil import instant, zone_of
+from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidInput
 from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.builder import Around, Builder, delete, plan_of
-from pulsebot.materialize.definitions import Definitions, query_of, source_of
+from pulsebot.materialize.definitions import Definitions, query_of
 from pulsebot.materialize.describing import Describer, known_to, local, unknown
 from pulsebot.materialize.keeper import shape_of
 from pulsebot.materialize.lookout import Lookout
@@ -21,8 +19,9 @@ from pulsebot.materialize.selection import unknown as unknown_view
 from pulsebot.store import viewcatalog, viewtables
 from pulsebot.store.database import Connection
 from pulsebot.store.viewcatalog import Draft, Entry
+from pulsebot.views.creation import instant_of, keys_of, since_of, source_of
 from pulsebot.views.dialect import parse
-from pulsebot.views.place import InvalidSql, Place, nearest
+from pulsebot.views.place import InvalidSql, Place
 from pulsebot.views.planner import table_plan
 from pulsebot.views.source import BUILT_IN
 from pulsebot.views.statement import (
@@ -37,12 +36,7 @@ from pulsebot.views.statement import (
     Statement,
 )
 from pulsebot.views.windowing import assignment, length_ms
-from pulsebot.window import DAY_MS, MINUTE_MS
-
-MAX_KEYS = 10_000
-"""Keys of a view that does not say `WITH (MAX_KEYS = …)`."""
-
-MOST_KEYS = 1_000_000
+from pulsebot.window import DAY_MS
 
 
 class Desk:
@@ -66,7 +60,7 @@ class Desk:
         """Carry out one statement."""
         match statement:
             case Create():
-                return await self._create(statement, origin)
+                return await self.create(statement, origin)
             case Drop():
                 return await self._around.database.write(self._drop, statement)
             case Replay():
@@ -105,7 +99,8 @@ class Desk:
             raise unknown_view(query, await self._around.database.read(names))
         return found
 
-    async def _create(self, create: Create, origin: str) -> Answer:
+    async def create(self, create: Create, origin: str = "") -> Answer:
+        """Enter a view or stream; a view is built from then on."""
         entry = await self._around.database.write(self._enter, create, origin)
         if entry.kind == "STREAM":
             return Answer(f"Stream {entry.name} is there.")
@@ -126,7 +121,7 @@ class Desk:
         session windows hang together, and a view without windows is one whole: those are
         built from the log's beginning.
         """
-        since_ms = self._instant(replay.since, replay.name)
+        since_ms = instant_of(replay.since, replay.name, zone_of(self._around.settings.timezone))
         entry = await self._around.database.write(self._enter_again, replay.name, since_ms)
         self.builder.build(entry)
         if entry.from_ms is None:
@@ -200,14 +195,7 @@ class Desk:
             raise InvalidSql(f"{name} is read by {', '.join(readers)}; DROP those first", place)
 
     def _draft(self, create: Create, origin: str) -> Draft:
-        for option in create.options if create.query else ():
-            if option not in _OPTIONS:
-                raise InvalidSql(
-                    f"there is no option {option}{nearest(option, _OPTIONS)}", create.name.place
-                )
-        most = create.options.get("MAX_KEYS", MAX_KEYS)
-        if not isinstance(most, int) or not 1 <= most <= MOST_KEYS:
-            raise InvalidSql(f"MAX_KEYS must be 1 to {MOST_KEYS}", create.name.place)
+        most = keys_of(create)
         settings = self._around.settings
         window = create.query.window if create.query else None
         kept = window.retention if window else None
@@ -221,25 +209,8 @@ class Desk:
             retention_ms=retention_ms,
             created_ms=self._around.now_ms(),
             origin=origin,
-            from_ms=self._since_ms(create),
+            from_ms=since_of(create, zone_of(settings.timezone)),
         )
-
-    def _since_ms(self, create: Create) -> int | None:
-        """Return what FROM TIMESTAMP says, if it is there."""
-        return None if create.since is None else self._instant(create.since, create.name)
-
-    def _instant(self, text: str, name: Name) -> int:
-        """Return a time as a whole minute: rows may be grouped by minutes."""
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise InvalidSql(
-                f"FROM TIMESTAMP {text!r}: write '2026-11-20' or '2026-11-20T14:00:00Z'",
-                name.place,
-            ) from None
-        zone = zone_of(self._around.settings.timezone)
-        ms = round(moment.timestamp() * 1000) if moment.tzinfo else instant(moment, zone)
-        return ms - ms % MINUTE_MS
 
     def _drop(self, connection: Connection, drop: Drop) -> Answer:
         name = drop.name.text
@@ -258,6 +229,3 @@ class Desk:
             delete(connection, entry)
         viewtables.hide(connection, name)
         return Answer(f"{drop.kind.capitalize()} {name} is gone.")
-
-
-_OPTIONS = ("MAX_KEYS",)

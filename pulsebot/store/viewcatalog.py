@@ -129,6 +129,11 @@ def make_live(connection: Connection, view: int) -> None:
     _changed(connection)
 
 
+def set_origin(connection: Connection, view: int, origin: str) -> None:
+    """Note which file declares a version."""
+    connection.execute("UPDATE sql_view SET origin = ? WHERE id = ?", (origin, view))
+
+
 def note_since(connection: Connection, view: int, since_ms: int) -> None:
     """Note that a version has nothing from before a time; the latest such time counts."""
     connection.execute(

@@ -54,7 +54,8 @@ def check(
 
 def _rules(ruleset: Ruleset) -> bool:
     rules, routes = len(ruleset.rules), len(ruleset.routes)
-    _say(True, f"settings, {plural(rules, 'rule')}, {plural(routes, 'route')}")
+    views = f", {plural(len(ruleset.views), 'view')}" if ruleset.views else ""
+    _say(True, f"settings, {plural(rules, 'rule')}, {plural(routes, 'route')}{views}")
     failures = check_cases(ruleset)
     for failure in failures:
         _say(False, str(failure))

@@ -1,0 +1,103 @@
+"""View files: CREATE statements in `*.sql` files beside the rules, read and checked.
+
+Everything that can be wrong is found here, and told at once as `file:line: message`. A file
+may read streams that an earlier file made; files come in the order of their names.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pulsebot.errors import InvalidConfig, Problem
+from pulsebot.views.creation import keys_of, since_of, source_of
+from pulsebot.views.dialect import parse
+from pulsebot.views.place import InvalidSql
+from pulsebot.views.planner import table_plan
+from pulsebot.views.source import BUILT_IN, Source
+from pulsebot.views.statement import Create, Query
+
+SUFFIX = ".sql"
+
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A view or stream that a file declares."""
+
+    create: Create
+    file: str
+
+    @property
+    def line(self) -> int:
+        """Where its name stands in the file."""
+        return self.create.name.place.line
+
+    def problem(self, message: str, line: int | None = None) -> Problem:
+        """Return what is wrong with it, with its place."""
+        return Problem(self.file, line or self.line, message)
+
+
+def read_views(files: Iterable[Path]) -> tuple[Declared, ...]:
+    """Read view files in this order; raises InvalidConfig with every problem of every file."""
+    problems: list[Problem] = []
+    declared: list[Declared] = []
+    for file in files:
+        declared += _read(file, problems)
+    problems += _doubles(declared)
+    problems += _lint(declared)
+    if problems:
+        raise InvalidConfig(problems)
+    return tuple(declared)
+
+
+def _read(file: Path, problems: list[Problem]) -> Iterator[Declared]:
+    try:
+        statements = parse(file.read_text("utf-8"))
+    except InvalidSql as error:
+        problems.append(Problem(str(file), error.place.line, error.message))
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem(str(file), 0, f"cannot be read: {error}"))
+        return
+    for statement in statements:
+        if isinstance(statement, Create):
+            yield Declared(statement, str(file))
+        else:
+            line = statement.place(statement.select).line if isinstance(statement, Query) else 0
+            word = type(statement).__name__.upper().replace("QUERY", "SELECT")
+            said = f"only CREATE statements may stand here, not {word}; ask by `pulsebot sql`"
+            problems.append(Problem(str(file), line, said))
+
+
+def _doubles(declared: Iterable[Declared]) -> Iterator[Problem]:
+    first: dict[str, Declared] = {}
+    for one in declared:
+        there = first.setdefault(one.create.name.text, one)
+        if there is not one:
+            where = f"{there.file}:{there.line}"
+            yield one.problem(f"{one.create.name} is there already, in {where}; rename one")
+
+
+def _lint(declared: Iterable[Declared]) -> Iterator[Problem]:
+    sources: dict[str, Source] = dict(BUILT_IN)
+    for one in declared:
+        try:
+            _check(one.create, sources)
+        except InvalidSql as error:
+            yield one.problem(error.message, error.place.line)
+
+
+def _check(create: Create, sources: dict[str, Source]) -> None:
+    name = create.name
+    if name.text in BUILT_IN:
+        raise InvalidSql(f"{name} is one of pulsebot's own names; choose another", name.place)
+    keys_of(create)
+    since_of(create, _UTC)
+    if create.kind == "STREAM":
+        sources[name.text] = source_of(create, sources)
+    elif create.query is None:
+        raise InvalidSql("expected AS SELECT …", name.place)
+    else:
+        table_plan(create.query, sources, _UTC)

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from pulsebot.errors import InvalidConfig
+from pulsebot.ruleset import load_rules
+from pulsebot.views.creation import meaning
+
+GOOD = """-- how often each service is triggered
+CREATE TABLE PER_DAY AS
+SELECT SERVICE_ID, COUNT(*) FROM SERVICE_TRIGGER
+WINDOW TUMBLING (SIZE 1 DAY) GROUP BY SERVICE_ID;
+"""
+
+FATAL = "CREATE STREAM FATAL AS SELECT * FROM SERVICE_CRASH WHERE EXIT_CODE = 1;"
+TAKEN = "CREATE TABLE SERVICE_CRASH AS SELECT COUNT(*) FROM X"
+FIRST = "CREATE TABLE PER_DAY AS SELECT SERVICE_ID, COUNT(*) FROM SERVICE_TRIGGER"
+
+
+def said(folder: Path) -> list[str]:
+    """Return what is wrong with the files of a folder, without the folder's name."""
+    with pytest.raises(InvalidConfig) as told:
+        load_rules([folder], chats={"console"})
+    return str(told.value).replace(f"{folder}/", "").splitlines()
+
+
+def test_views_are_read_beside_the_rules(tmp_path: Path) -> None:
+    """By the order of file names, so that a view may read a stream of an earlier file."""
+    (tmp_path / "b.sql").write_text("CREATE TABLE T AS SELECT COUNT(*) FROM FATAL;")
+    (tmp_path / "a.sql").write_text(GOOD + FATAL)
+    views = load_rules([tmp_path, tmp_path / "b.sql"], chats=()).views
+    assert [(v.create.name.text, Path(v.file).name, v.line) for v in views] == [
+        ("PER_DAY", "a.sql", 2),
+        ("FATAL", "a.sql", 5),
+        ("T", "b.sql", 1),
+    ]
+
+
+def test_every_mistake_has_its_line(tmp_path: Path) -> None:
+    """Of all files at once, YAML and SQL."""
+    (tmp_path / "a.sql").write_text(GOOD + "\nSELECT * FROM PER_DAY;\nSHOW TABLES;")
+    (tmp_path / "b.sql").write_text("CREATE TABLE U AS\nSELECT ERORR FROM SERVICE_CRASH")
+    (tmp_path / "c.sql").write_text("CREATE TABLE\nAS SELECT")
+    (tmp_path / "d.sql").write_text(GOOD + TAKEN)
+    (tmp_path / "e.sql").write_text(
+        "CREATE TABLE V WITH (MAX_KEYS = 0) AS SELECT COUNT(*) FROM SERVICE_CRASH"
+    )
+    (tmp_path / "f.sql").write_bytes(b"\xff")
+    (tmp_path / "g.yaml").write_text("version: 2\n")
+    told = "\n".join(said(tmp_path))
+    for line in (
+        "a.sql:6: only CREATE statements may stand here, not SELECT",
+        "a.sql: only CREATE statements may stand here, not SHOW",
+        "b.sql:2: ERORR is no column; did you mean ERROR?",
+        "c.sql:2: expected",
+        "d.sql:2: PER_DAY is there already, in a.sql:2",
+        "d.sql:5: SERVICE_CRASH is one of pulsebot's own names",
+        "e.sql:1: MAX_KEYS must be 1 to",
+        "f.sql: cannot be read",
+        "g.yaml:1:",
+    ):
+        assert line in told.replace(str(tmp_path) + "/", ""), line
+
+
+def test_an_empty_folder_names_both_kinds_of_file(tmp_path: Path) -> None:
+    """A folder without rules or views is a mistake."""
+    assert "(*.yaml, *.sql)" in said(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("create   table per_day as select SERVICE_ID, count( * ) from SERVICE_TRIGGER", True),
+        (FIRST.replace("CREATE", "CREATE OR REPLACE") + ";", True),
+        (FIRST.replace("AS ", "AS -- x\n").replace(", ", ",/* y */"), True),
+        (FIRST.replace("(*)", "(1)"), False),
+        (FIRST.replace("SERVICE_ID", "'SERVICE_ID'"), False),
+    ],
+)
+def test_blanks_and_comments_mean_nothing(other: str, same: bool) -> None:  # noqa: FBT001 - a column of the table
+    """Only what is computed tells two statements apart."""
+    assert (meaning(FIRST) == meaning(other)) is same
+
+
+def test_texts_are_told_apart_by_case() -> None:
+    """`'A'` is another text than `'a'`."""
+    one = "CREATE TABLE T AS SELECT COUNT(*) FROM SERVICE_TRIGGER WHERE SERVICE_ID = 'A'"
+    assert meaning(one) != meaning(one.replace("'A'", "'a'"))
