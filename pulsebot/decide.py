@@ -43,11 +43,11 @@ class Decider:
 
     def decide(self, connection: Connection, arrivals: Iterable[Arrival], now_ms: int) -> None:
         """Evaluate events, each with its event time and its log time, in their order."""
-        process = self._engine.process
+        concerns, process = self._engine.concerns, self._engine.process
         outcomes: list[Outcome] = []
         for event, time_ms, log_ms, _ in arrivals:
-            if found := process(event, log_ms, time_ms):
-                outcomes.extend(found)
+            if concerns(event):
+                outcomes.extend(process(event, log_ms, time_ms))
         self._keep(connection, outcomes, now_ms)
 
     def advance(self, connection: Connection, now_ms: int) -> None:

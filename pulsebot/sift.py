@@ -4,9 +4,11 @@ What is no event becomes a dead letter; what was taken in before is left out; an
 replaced by the log's. This module must not know what is done with the events.
 """
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import pairwise
 
 from pulsebot.errors import InvalidEvent
 from pulsebot.event import Event, decode
@@ -29,8 +31,16 @@ class Batch:
     retried: list[int] = field(default_factory=list)
     positions: dict[Partition, int] = field(default_factory=dict)
     log_ms: dict[Partition, int] = field(default_factory=dict)
-    clamped: dict[str, int] = field(default_factory=dict)
+    clamped: Mapping[str, int] = field(default_factory=dict)
     duplicates: int = 0
+
+
+@dataclass(slots=True)
+class _Identities:
+    """What a batch's events are recognised by: sequences by producer, hashes by index."""
+
+    numbered: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    named: dict[int, bytes] = field(default_factory=dict)
 
 
 class Sifter:
@@ -48,9 +58,27 @@ class Sifter:
 
     def sift(self, connection: Connection, records: Sequence[Record], now_ms: int) -> Batch:
         """Sift a batch and mark its events, in the caller's transaction."""
-        batch = Batch()
-        unmarked: list[tuple[int, bytes]] = []
-        arrivals, mark = batch.arrivals, self._marks.add
+        batch, identities = Batch(), _Identities()
+        absurd = self._decode(records, now_ms, batch, identities)
+        if repeated := self._mark(connection, batch.arrivals, identities, now_ms):
+            batch.duplicates = len(repeated)
+            absurd = [i for i in absurd if i not in repeated]
+        batch.clamped = Counter(batch.arrivals[i][0].service for i in absurd)
+        if repeated:
+            batch.arrivals = [a for i, a in enumerate(batch.arrivals) if i not in repeated]
+        _reach(batch, records)
+        return batch
+
+    def _decode(
+        self, records: Iterable[Record], now_ms: int, batch: Batch, identities: _Identities
+    ) -> list[int]:
+        """Make records arrivals or dead letters; return the indexes of the absurdly timed.
+
+        All that is done for each event is done here: one loop, while the event is at hand.
+        """
+        past_ms, future_ms = self._past_ms, self._future_ms
+        arrivals, numbered = batch.arrivals, identities.numbered
+        absurd: list[int] = []
         for record in records:
             headers = record.headers
             if headers and (letter := deadletters.retried(headers)) is not None:
@@ -60,55 +88,65 @@ class Sifter:
             except InvalidEvent as error:
                 batch.letters.append(letter_of(record, str(error), now_ms))
                 continue
-            if event.producer is None or event.sequence is None:
-                unmarked.append((len(arrivals), marks.identity(event.service, event.id)))
-            elif not mark(event.producer, event.sequence):
-                batch.duplicates += 1
-                continue
+            producer, sequence = event.producer, event.sequence
+            if producer is None or sequence is None:
+                identities.named[len(arrivals)] = marks.identity(event.service, event.id)
+            else:
+                numbered[producer].append(sequence)
             log_ms, time_ms = record.timestamp, event.time_ms
-            if not log_ms - self._past_ms <= time_ms <= log_ms + self._future_ms:
-                log_ms, time_ms = _clamp(event, record, now_ms, batch)
+            if log_ms <= 0:  # written by a client so old that it sets no timestamp
+                log_ms = now_ms
+            elif not log_ms - past_ms <= time_ms <= log_ms + future_ms:
+                time_ms = log_ms
+                absurd.append(len(arrivals))
             arrivals.append((event, time_ms, log_ms, record))
-        if unmarked:
-            self._drop_known(connection, batch, unmarked, now_ms)
-        self._marks.save(connection, now_ms)
-        _reach(batch, records)
-        return batch
+        return absurd
 
-    def _drop_known(
+    def _mark(
         self,
         connection: Connection,
-        batch: Batch,
-        unmarked: Sequence[tuple[int, bytes]],
+        arrivals: Sequence[Arrival],
+        identities: _Identities,
         now_ms: int,
-    ) -> None:
-        """Leave out events without a sequence whose (source, id) is marked; mark the others."""
-        seen = marks.known(connection, [identity for _, identity in unmarked], self._tables)
+    ) -> set[int]:
+        """Mark events; return the indexes of those that were marked before."""
+        known = self._marks.add(identities.numbered)
+        self._marks.save(connection, now_ms)
+        repeated = _indexes(arrivals, known) if known else set()
+        if named := identities.named:
+            repeated |= self._known(connection, named)
+            marks.add(connection, named.values(), now_ms, self._tables)
+        return repeated
+
+    def _known(self, connection: Connection, named: Mapping[int, bytes]) -> set[int]:
+        """Return the indexes of what is marked, or comes a second time."""
+        seen = marks.known(connection, list(named.values()), self._tables)
         repeated: set[int] = set()
-        for index, identity in unmarked:
+        for index, identity in named.items():
             if identity in seen:
                 repeated.add(index)
             seen.add(identity)
-        marks.add(connection, (identity for _, identity in unmarked), now_ms, self._tables)
-        batch.arrivals[:] = [a for i, a in enumerate(batch.arrivals) if i not in repeated]
-        batch.duplicates += len(repeated)
+        return repeated
+
+
+def _indexes(arrivals: Iterable[Arrival], known: Mapping[str, Iterable[int]]) -> set[int]:
+    """Return the indexes among all arrivals; `known` counts in those of each producer."""
+    places: defaultdict[str | None, list[int]] = defaultdict(list)
+    for index, (event, *_) in enumerate(arrivals):
+        if event.sequence is not None:
+            places[event.producer].append(index)
+    return {places[producer][nth] for producer, nths in known.items() for nth in nths}
 
 
 def _reach(batch: Batch, records: Sequence[Record]) -> None:
     """Note how far the batch reads each partition: its records are in order there."""
-    newest = {(record.topic, record.partition): record for record in records}
-    for (topic, number), record in newest.items():
-        partition = Partition(topic, number)
+    last_of_runs = [
+        a for a, b in pairwise(records) if a.partition != b.partition or a.topic != b.topic
+    ]
+    for record in [*last_of_runs, *records[-1:]]:
+        partition = Partition(record.topic, record.partition)
         batch.positions[partition] = record.offset + 1
         batch.log_ms[partition] = record.timestamp
-
-
-def _clamp(event: Event, record: Record, now_ms: int, batch: Batch) -> tuple[int, int]:
-    """Return log time and effective time of an event whose own time is absurd."""
-    if record.timestamp <= 0:  # written by a client so old that it sets no timestamp
-        return now_ms, event.time_ms
-    batch.clamped[event.service] = batch.clamped.get(event.service, 0) + 1
-    return record.timestamp, record.timestamp
 
 
 def letter_of(record: Record, reason: str, now_ms: int) -> DeadLetter:

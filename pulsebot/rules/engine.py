@@ -108,6 +108,11 @@ class Engine:
         self._adopt(rules)
         self.load(entries)
 
+    def concerns(self, event: Event) -> bool:
+        """Tell whether `process` would do anything for an event: for most it would not."""
+        lane = self._lanes.get(type(event))
+        return bool((lane and lane.find(event)) or self._orphans)
+
     def process(self, event: Event, now_ms: int, time_ms: int) -> Sequence[Outcome]:
         """Evaluate one event: `now_ms` is logical time, `time_ms` the event's own, clamped.
 

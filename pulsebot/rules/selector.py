@@ -1,8 +1,8 @@
 """Selectors: which events a rule looks at. Keys are AND, the values of one key are OR.
 
-A selector's verdict depends on a few attributes of the event only, so the verdicts of all
-rules of a kind are remembered by the distinct values of these attributes: the cost of an
-event does not grow with the number of rules.
+The cost of an event does not grow with the number of rules. Its service tells at once which
+selectors are left that may take it: for most events of a fleet, none. The verdict of those
+depends on a few attributes only, so it is remembered by the distinct values of these.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,8 +19,8 @@ Kind = Literal["trigger", "crash", "status", "message"]
 State = Literal["up", "degraded", "down", "starting", "stopped", "unknown"]
 R = TypeVar("R")
 
-MAX_REMEMBERED = 50_000
-"""Distinct attribute sets whose verdict is remembered, per kind; then it starts afresh."""
+MAX_REMEMBERED = 10_000
+"""Distinct attribute sets whose verdict a group of selectors remembers; then it starts afresh."""
 
 _PATHS = {
     "service": "service",
@@ -67,18 +67,36 @@ class Selector(Model):
 
 
 class Lane(Generic[R]):
-    """Everything that looks at one kind of event, in order, found by one dict lookup."""
+    """Everything that looks at one kind of event: a group for each service that is named."""
 
     def __init__(self, selected: Sequence[tuple[Selector, R]]) -> None:
-        self._selected = selected
-        self._names = sorted({n for selector, _ in selected for n in selector.attributes()})
+        self._others = _Group([pair for pair in selected if pair[0].service is None])
+        named = {service for selector, _ in selected for service in selector.service or ()}
+        self._groups = {
+            service: _Group([(s, r) for s, r in selected if service in (s.service or (service,))])
+            for service in named
+        }
+
+    def find(self, event: Event) -> tuple[R, ...]:
+        """Return those whose selector takes the event, in their order."""
+        group = self._groups.get(event.service, self._others)
+        return group.find(event) if group.selected else ()
+
+
+class _Group(Generic[R]):
+    """The selectors that may take an event of one service, or of any that is not named."""
+
+    def __init__(self, selected: Sequence[tuple[Selector, R]]) -> None:
+        self.selected = selected
+        attributes = {n for selector, _ in selected for n in selector.attributes()}
+        self._names = sorted(attributes - {"service"})
         self._tags = sorted({tag for selector, _ in selected for tag in selector.tags or ()})
         paths = [_PATHS[name] for name in self._names]
         self._read: Callable[[Event], Any] = attrgetter(*paths) if paths else _nothing
         self._remembered: dict[Any, tuple[R, ...]] = {}
 
     def find(self, event: Event) -> tuple[R, ...]:
-        """Return those whose selector takes the event, in their order."""
+        """Return those whose selector takes the event, found by one dict lookup."""
         key = self._read(event)
         if self._tags:
             key = (key, *map(event.data.tags.get, self._tags))
@@ -86,8 +104,8 @@ class Lane(Generic[R]):
         return self._judge(event, key) if found is None else found
 
     def _judge(self, event: Event, key: Any) -> tuple[R, ...]:  # noqa: ANN401 - a tuple of whatever the attributes are
-        values = {name: attrgetter(_PATHS[name])(event) for name in self._names}
-        found = tuple(r for s, r in self._selected if s.accepts(values, event.data.tags))
+        values = {name: attrgetter(_PATHS[name])(event) for name in ("service", *self._names)}
+        found = tuple(r for s, r in self.selected if s.accepts(values, event.data.tags))
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
         self._remembered[key] = found

@@ -6,7 +6,8 @@ handful of numbers however long it runs; any other by a hash of (source, id).
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -70,35 +71,43 @@ class Ranges:
 
     def add(self, number: int) -> bool:
         """Add a number; return whether it is new."""
-        starts, ends = self.starts, self.ends
-        if not ends or number > ends[-1] + 1:
-            starts.append(number)
-            ends.append(number)
-            if len(starts) > MAX_RANGES:
-                del starts[0], ends[0]
-            return True
-        if number == ends[-1] + 1:
-            ends[-1] = number
-            return True
-        return self._add_inside(number)
-
-    def _add_inside(self, number: int) -> bool:
-        starts, ends = self.starts, self.ends
-        i = bisect_right(starts, number) - 1
-        if i >= 0 and number <= ends[i]:
+        if not self._add_run(number, number):
             return False
-        touches_left = i >= 0 and ends[i] + 1 == number
-        touches_right = starts[i + 1] - 1 == number
-        if touches_left and touches_right:
-            ends[i] = ends[i + 1]
-            del starts[i + 1], ends[i + 1]
-        elif touches_left:
-            ends[i] = number
-        elif touches_right:
-            starts[i + 1] = number
-        else:
-            starts.insert(i + 1, number)
-            ends.insert(i + 1, number)
+        if len(self.starts) > MAX_RANGES:
+            del self.starts[0], self.ends[0]
+        return True
+
+    def add_all(self, numbers: Sequence[int]) -> list[int]:
+        """Add numbers in their order; return the indexes of those that are not new.
+
+        The same as adding one after the other, at the cost of the runs of neighbours in them.
+        """
+        may_forget = len(self.starts) + len(numbers) > MAX_RANGES
+        if may_forget or len(set(numbers)) < len(numbers):
+            return [i for i, number in enumerate(numbers) if not self.add(number)]
+        known = {
+            number
+            for first, last in _runs(sorted(numbers))
+            if not self._add_run(first, last)
+            for number in range(first, last + 1)
+            if not self._add_run(number, number)
+        }
+        return [i for i, number in enumerate(numbers) if number in known] if known else []
+
+    def _add_run(self, first: int, last: int) -> bool:
+        """Add [first, last] if nothing of it is there; return whether that was so."""
+        starts, ends = self.starts, self.ends
+        at = bisect_right(starts, first) if starts and first < starts[-1] else len(starts)
+        if (at and first <= ends[at - 1]) or (at < len(starts) and starts[at] <= last):
+            return False
+        joins_left = at > 0 and ends[at - 1] + 1 == first
+        joins_right = at < len(starts) and last + 1 == starts[at]
+        if joins_left and not joins_right:  # by far the most common case
+            ends[at - 1] = last
+            return True
+        replaced = slice(at - joins_left, at + joins_right)
+        starts[replaced] = [starts[at - 1] if joins_left else first]
+        ends[replaced] = [ends[at] if joins_right else last]
         return True
 
     def pairs(self) -> list[tuple[int, int]]:
@@ -106,8 +115,18 @@ class Ranges:
         return list(zip(self.starts, self.ends, strict=True))
 
 
+def _runs(ordered: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the runs of neighbours in distinct numbers that are in order."""
+    if ordered[-1] - ordered[0] == len(ordered) - 1:
+        return [(ordered[0], ordered[-1])]
+    breaks = [(a, b) for a, b in pairwise(ordered) if b - a > 1]
+    firsts = [ordered[0], *[b for _, b in breaks]]
+    lasts = [*[a for a, _ in breaks], ordered[-1]]
+    return list(zip(firsts, lasts, strict=True))
+
+
 class Marks:
-    """The marks of one database, cached; `take_dirty` gives what to write in this transaction."""
+    """The marks of one database, cached; `save` writes what changed."""
 
     def __init__(self, tables: Tables = LIVE) -> None:
         self._table = tables.ranges
@@ -123,13 +142,20 @@ class Marks:
         }
         self._dirty.clear()
 
-    def add(self, producer: str, sequence: int) -> bool:
-        """Mark an event; return whether it is new."""
-        ranges = self._ranges.get(producer)
-        if ranges is None:
-            ranges = self._ranges[producer] = Ranges()
-        self._dirty.add(producer)
-        return ranges.add(sequence)
+    def add(self, numbers: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+        """Mark events by producer, the sequences of each in their order of arrival.
+
+        Returns the indexes of those that were marked before, for producers that have any.
+        """
+        repeated: dict[str, list[int]] = {}
+        for producer, sequences in numbers.items():
+            ranges = self._ranges.get(producer)
+            if ranges is None:
+                ranges = self._ranges[producer] = Ranges()
+            if found := ranges.add_all(sequences):
+                repeated[producer] = found
+        self._dirty.update(numbers)
+        return repeated
 
     def save(self, connection: Connection, now_ms: int) -> None:
         """Write what changed since the last time."""

@@ -1,6 +1,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pulsebot import event as events
@@ -47,20 +49,42 @@ def test_keys_are_and_and_lists_are_or(event: Event, when: dict[str, Any], taken
 
 def test_a_verdict_is_remembered_per_distinct_attributes() -> None:
     """Events that agree in what the selectors look at are judged once."""
-    when = Selector.model_validate({"kind": "crash", "service": "svc-a"})
+    when = Selector.model_validate({"kind": "crash", "error": "ValueError"})
     lane = lanes([(when, 1)])[type(crash())]
     for ms in range(10):
-        assert lane.find(crash(ms, message=str(ms))) == (1,)
-        assert lane.find(crash(ms, "svc-b")) == ()
-    assert len(lane._remembered) == 2
+        assert lane.find(crash(ms, f"svc-{ms}", message=str(ms))) == (1,)
+        assert lane.find(crash(ms, error="KeyError")) == ()
+    assert len(lane._others._remembered) == 2
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["svc-a", "svc-b", "svc-c"]), max_size=2), max_size=5),
+    st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("ef")), max_size=10),
+)
+def test_finding_by_service_agrees_with_asking_each_selector(
+    named: list[list[str]], fed: list[tuple[str, str]]
+) -> None:
+    """Whatever services the selectors name, those are found that take the event, in order."""
+    selected = [
+        (Selector.model_validate({"kind": "crash", "tags": {"t": "e"}} | extra), number)
+        for number, services in enumerate(named)
+        for extra in [{"service": services} if services else {}]
+    ]
+    lane = lanes(selected).get(type(crash()))
+    for letter, tag in fed:
+        event = crash(0, f"svc-{letter}", tags={"t": tag})
+        values = {"service": event.service}
+        wanted = tuple(n for s, n in selected if s.accepts(values, event.data.tags))
+        assert (lane.find(event) if lane else ()) == wanted
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Endless distinct attributes do not fill the memory, and verdicts stay right."""
     monkeypatch.setattr(selector, "MAX_REMEMBERED", 3)
-    lane = lanes([(Selector.model_validate({"kind": "crash", "service": "s-1"}), 1)])[type(crash())]
-    assert [lane.find(crash(0, f"s-{n % 5}")) for n in range(10)] == [(), (1,), (), (), ()] * 2
-    assert len(lane._remembered) <= 3
+    lane = lanes([(Selector.model_validate({"kind": "crash", "error": "E1"}), 1)])[type(crash())]
+    found = [lane.find(crash(0, error=f"E{n % 5}")) for n in range(10)]
+    assert found == [(), (1,), (), (), ()] * 2
+    assert len(lane._others._remembered) <= 3
 
 
 def test_a_field_that_the_kind_does_not_have_is_refused() -> None:

@@ -1,5 +1,6 @@
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,21 @@ def test_ranges_neither_touch_nor_overlap(numbers: list[int]) -> None:
     assert all(a[1] + 1 < b[0] for a, b in itertools.pairwise(pairs))
 
 
+BATCHES = st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=20))
+
+
+@given(BATCHES, st.sampled_from([3, MAX_RANGES]))
+def test_adding_many_at_once_is_adding_them_one_by_one(batches: list[list[int]], most: int) -> None:
+    """Runs, holes, repetitions, and a set that forgets: it is all the same as one by one."""
+    whole, single = Ranges(), Ranges()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(marks, "MAX_RANGES", most)
+        for numbers in batches:
+            expected = [i for i, number in enumerate(numbers) if not single.add(number)]
+            assert whole.add_all(numbers) == expected
+            assert whole.pairs() == single.pairs()
+
+
 def test_ranges_are_bounded() -> None:
     """Past the limit the oldest range is forgotten, and only that."""
     ranges = Ranges()
@@ -41,14 +57,12 @@ def test_ranges_are_bounded() -> None:
 def test_marks_survive_a_restart(connection: Connection) -> None:
     """What one process marked is known to the next."""
     first = Marks()
-    assert first.add("p", 7)
+    assert first.add({"p": [7]}) == {}
     with transaction(connection):
         first.save(connection, 1)
     second = Marks()
     second.load(connection)
-    assert not second.add("p", 7)
-    assert second.add("p", 8)
-    assert second.add("q", 7)
+    assert second.add({"p": [6, 7, 8], "q": [7]}) == {"p": [1]}
 
 
 def test_identities_are_known_once_added(connection: Connection) -> None:
