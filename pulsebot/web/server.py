@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -106,7 +108,7 @@ def _depths(connection: Connection) -> Depths:
 async def serving(settings: Web, routes: Sequence[BaseRoute]) -> AsyncIterator[str]:
     """Serve routes while entered; yields the base address, with the port that was taken."""
     listener = _listen(settings.address)
-    app = Starlette(routes=list(routes))
+    app = Starlette(routes=list(routes), middleware=[Middleware(GZipMiddleware, compresslevel=4)])
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -13,9 +13,9 @@ from tests.notrun import not_run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, and run them in the loop that the browser lives in."""
+    """Mark the tests that take the browser, and run them in the loop that it lives in."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 

@@ -141,6 +141,23 @@ async def test_search_filter_and_order_work_at_once_and_by_keyboard(board: Site)
         await expect(page.get_by_text("Skip to the content")).to_be_focused()
 
 
+async def test_a_view_gets_a_chart_as_it_is_created(board: Site) -> None:
+    """The page of views shows a new one, its chart with numbers, and what comes in later."""
+    await fleet(board)
+    async with board.reader("/views") as page:
+        await expect(page.locator("main")).to_contain_text("No view has been created yet")
+        await expect(page.locator("#live-word")).to_have_text("Live")
+        await board.bot.desk.execute(
+            "CREATE TABLE PER_DAY AS SELECT SERVICE_ID, COUNT(*) AS N FROM SERVICE_TRIGGER"
+            " WINDOW TUMBLING (SIZE 1 DAY) GROUP BY SERVICE_ID"
+        )
+        await expect(page.get_by_role("heading", name="PER_DAY")).to_be_visible()
+        await page.get_by_text("as a table").click()
+        await expect(page.locator("figure td")).to_have_text("1,023")
+        await board.tell(triggered("checkout", 7))
+        await expect(page.locator("figure td")).to_have_text("1,030")
+
+
 async def test_everything_but_live_works_without_scripts(board: Site) -> None:
     """Search, filter, order and links are plain forms and addresses."""
     await fleet(board)
@@ -180,6 +197,7 @@ async def test_axe_finds_nothing_on_any_page(board: Site, scheme: str) -> None:
     wide, narrow = 1440, 390
     looks = [("/", wide), ("/", narrow), ("/services/checkout", wide), ("/pipeline", wide)]
     looks += [("/services/checkout", narrow), ("/services/nobody", wide), ("/?wall", wide)]
+    looks += [("/views", wide)]
     found = []
     async with board.reader(scheme=scheme) as page:
         found += [f"empty: {line}" for line in await violations(page)]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from pulsebot.web.board import wording
+
 SPARK_HEIGHT = 16
 _STEP = 4
 _MIN = 1
@@ -37,7 +39,7 @@ class Bar:
     """One bar: what it is of (`14:00`), its value, and whether its time has not ended."""
 
     label: str
-    value: int
+    value: float
     running: bool = False
 
 
@@ -52,6 +54,7 @@ class Segment:
 
 
 _BAR_BOX = (600, 120)
+_WIDEST = 44
 _LANE_BOX = (1000, 24)
 _LANE_HEIGHT = {"down": 24, "degraded": 16, "unknown": 4, "starting": 10, "stopped": 4, "up": 7}
 """The worse, the taller: a timeline is read without colours too."""
@@ -60,7 +63,7 @@ _LANE_HEIGHT = {"down": 24, "degraded": 16, "unknown": 4, "starting": 10, "stopp
 def bars(values: Sequence[Bar], label: str) -> Markup:
     """Return a bar chart, scaled to the largest value; each bar tells its number when touched."""
     width, height = _BAR_BOX
-    top = max((bar.value for bar in values), default=0) or 1
+    top = max(1e-9, *(bar.value for bar in values), 0)
     step = width / max(1, len(values))
     drawn = Markup("").join(
         Markup(
@@ -69,14 +72,14 @@ def bars(values: Sequence[Bar], label: str) -> Markup:
             ' height="{:.1f}"/></g>'
         ).format(
             bar.label,
-            f"{bar.value:,}",
+            wording.number(bar.value),
             i * step,
             step,
             height,
             " running" if bar.running else "",
             i * step + step * 0.1,
-            height - (size := max(2.0, bar.value / top * height) if bar.value else 0.0),
-            step * 0.8,
+            height - (size := max(2.0, bar.value / top * height) if bar.value > 0 else 0.0),
+            min(step * 0.8, _WIDEST),
             size,
         )
         for i, bar in enumerate(values)

@@ -28,7 +28,7 @@ class Chart:
     bars: tuple[Bar, ...]
 
     @property
-    def total(self) -> int:
+    def total(self) -> float:
         """Return the sum of all bars."""
         return sum(bar.value for bar in self.bars)
 

@@ -58,9 +58,8 @@ class Live(Response):
         await send(start)
         have = self._topic.version_of(self._mark)
         with self._topic.watching() as news:
-            if have != self._topic.version:
-                await _put(send, self._topic.frame(have))
-                have = self._topic.version
+            await _put(send, BEAT if have == self._topic.version else self._topic.frame(have))
+            have = self._topic.version
             while True:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(BEAT_S):

@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from pulsebot.web.board import flow, overview, wording
 from pulsebot.web.board.base import Subject
 from pulsebot.web.board.flow import Flow
+from pulsebot.web.board.gallery import Gallery, Progress
 from pulsebot.web.board.hub import Hub
 from pulsebot.web.board.live import Live
 from pulsebot.web.board.overview import Overview, Query
@@ -29,17 +30,19 @@ _PACKAGE = "pulsebot.web.board"
 class Pages:
     """Answers requests for pages; `hub` keeps what they show."""
 
-    def __init__(self, hub: Hub, roster: Roster) -> None:
+    def __init__(self, hub: Hub, roster: Roster, progress: Progress) -> None:
         self._hub = hub
         self._roster = roster
         self._overview = Overview()
         self._flow = Flow()
+        self._gallery = Gallery(progress)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of all pages, of their events, and of their static files."""
         return [
             Route("/", self.services),
             Route("/services/{name:path}", self.service),
+            Route("/views", self.views),
             Route("/pipeline", self.pipeline),
             Route("/live", self.live),
             Mount("/static", StaticFiles(packages=[(_PACKAGE, "static")]), name="static"),
@@ -76,6 +79,12 @@ class Pages:
         values = {"page": f"service:{name}", "name": name}
         return await self._page(request, topic, "service.html", values)
 
+    async def views(self, request: Request) -> Response:
+        """Show the views that people keep, a chart each."""
+        topic = await self._hub.look("views", self._gallery)
+        known = [name for name in topic.cells if name.startswith("view-")]
+        return await self._page(request, topic, "views.html", {"page": "views", "views": known})
+
     async def pipeline(self, request: Request) -> Response:
         """Show how records come in and messages go out."""
         topic = await self._hub.look("pipeline", self._flow)
@@ -98,7 +107,11 @@ class Pages:
         kind, _, name = address.partition(":")
         if kind == "service":
             return Service(name) if await self._known(name) else None
-        fixed: dict[str, Subject] = {"services": self._overview, "pipeline": self._flow}
+        fixed: dict[str, Subject] = {
+            "services": self._overview,
+            "views": self._gallery,
+            "pipeline": self._flow,
+        }
         return fixed.get(address)
 
     async def _known(self, service: str) -> bool:

@@ -17,9 +17,9 @@ SHORT = 160
 """Characters of a text that a cell shows."""
 
 
-def number(value: int) -> str:
-    """Return a count with thousands set apart."""
-    return f"{value:,}"
+def number(value: float) -> str:
+    """Return a number with thousands set apart; to three digits where it is not whole."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
 
 
 def key(service: str) -> str:
