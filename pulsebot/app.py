@@ -155,7 +155,9 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
                 database, pipeline, delivery, chats, settings=settings.web, now_ms=now_ms
             )
             routes = [*probes.routes(), *(route for chat in chats for route in chat.http_routes())]
-            routes += guarded(Pages(hub, roster, desk.builder.progress_of).routes(), settings.web, time.time)
+            routes += guarded(
+                Pages(hub, roster, desk.builder.progress_of).routes(), settings.web, time.time
+            )
             app.address = await stack.enter_async_context(serving(settings.web, routes))
             await stack.enter_async_context(hub.running())
         await _begin(app)

@@ -39,7 +39,7 @@ async def test_deaf_pages_hold_nobody_and_the_bot_still_stops(
     settings = Settings(
         stream=LocalStream(path=tmp_path / "log.db"),
         database=tmp_path / "bot.db",
-        web=Web(port=0),
+        web=Web(listen="127.0.0.1:0"),
     )
     async with AsyncExitStack() as stack:
         writer = await stack.enter_async_context(open_writer(settings.stream))
@@ -78,7 +78,9 @@ async def test_a_page_too_many_is_asked_to_come_back(
     """Connections are bounded, and one that ended makes room."""
     monkeypatch.setattr(pages, "MAX_PAGES", 1)
     settings = Settings(
-        stream=LocalStream(path=tmp_path / "log.db"), database=tmp_path / "bot.db", web=Web(port=0)
+        stream=LocalStream(path=tmp_path / "log.db"),
+        database=tmp_path / "bot.db",
+        web=Web(listen="127.0.0.1:0"),
     )
     async with (
         app.opened(settings, NO_RULES) as opened,
@@ -100,7 +102,9 @@ async def test_a_page_too_many_is_asked_to_come_back(
 async def test_the_first_page_is_compressed_and_everything_is_shipped(tmp_path: Path) -> None:
     """Pages are small on the wire; style and scripts come from the package, to be kept by name."""
     settings = Settings(
-        stream=LocalStream(path=tmp_path / "log.db"), database=tmp_path / "bot.db", web=Web(port=0)
+        stream=LocalStream(path=tmp_path / "log.db"),
+        database=tmp_path / "bot.db",
+        web=Web(listen="127.0.0.1:0"),
     )
     async with (
         app.opened(settings, NO_RULES) as opened,
