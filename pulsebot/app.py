@@ -24,6 +24,7 @@ from pulsebot.control.server import serving as listening
 from pulsebot.decide import Decider
 from pulsebot.delivery import Delivery
 from pulsebot.intake import Intake
+from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.builder import Around
 from pulsebot.materialize.declaring import declare
 from pulsebot.materialize.desk import Desk
@@ -89,11 +90,16 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings.database))
         parts: list[Pipeline] = []
+
+        async def carry_out(text: str) -> Sequence[Answer]:
+            return await desk.execute(text)
+
         bot = Bot(
             database,
             settings,
             now_ms=now_ms,
             behind=lambda: parts[0].lag() if parts else 0,
+            carry_out=carry_out,
         )
         around = Surroundings(
             bot.answer,

@@ -14,7 +14,7 @@ import structlog
 
 from pulsebot.chat.base import Asker, Incoming
 from pulsebot.civil import zone_of
-from pulsebot.commands.base import Question
+from pulsebot.commands.base import CarryOut, Question
 from pulsebot.commands.table import COMMANDS
 from pulsebot.errors import InvalidInput
 from pulsebot.message import Message, Text
@@ -29,7 +29,10 @@ TRUSTED = frozenset({"console"})
 
 
 class Bot:
-    """Answers commands from one database; `behind` tells how many records are unread."""
+    """Answers commands from one database; `behind` tells how many records are unread.
+
+    `carry_out` is what operators' statements go to; without it they are refused.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Bot:
         *,
         now_ms: Callable[[], int],
         behind: Callable[[], int],
+        carry_out: CarryOut | None = None,
     ) -> None:
         self._database = database
         self._access: Mapping[str, Access] = dict(settings.access.items())
@@ -46,6 +50,7 @@ class Bot:
         self._chat_zones = {who: zone_of(name) for who, name in settings.chat_timezones.items()}
         self._now_ms = now_ms
         self._behind = behind
+        self._carry_out = carry_out
 
     async def answer(self, incoming: Incoming) -> Message | None:
         """Answer one command. Never raises: what goes wrong becomes an apology with an id."""
@@ -79,11 +84,28 @@ class Bot:
             self._zone_of(incoming.asker),
             behind=self._behind(),
             fine_since_ms=bucket_start(now_ms - self._fine_ms, QUARTER_MS),
+            text=incoming.text.strip().partition(name)[2].strip(),
         )
+        if command.perform is not None and self._carry_out is not None:
+            asker = incoming.asker
+            self._must_operate(asker)
+            log.info("carried out", chat=asker.chat, user=asker.user, text=question.text[:500])
+            return await command.perform(self._carry_out, question)
         return await self._database.read(command.answer, question)
 
+    def _must_operate(self, asker: Asker) -> None:
+        if not self._operates(asker):
+            raise InvalidInput(
+                "only operators may do that; whoever runs me can make you one in pulsebot.yaml:"
+                f"\naccess: {{{asker.chat}: {{operators: [{asker.user}]}}}}"
+            )
+
+    def _operates(self, asker: Asker) -> bool:
+        access = self._access.get(asker.chat, Access())
+        return asker.chat in TRUSTED or asker.user in access.operators
+
     def _allowed(self, asker: Asker) -> bool:
-        if asker.chat in TRUSTED:
+        if self._operates(asker):
             return True
         access = self._access.get(asker.chat, Access())
         users, channels = access.users, access.channels

@@ -99,11 +99,20 @@ class Webhook(Section):
 class Access(Section):
     """Who is answered on one chat: a listed user anywhere, anyone in a listed channel.
 
-    Empty lists answer nobody (default deny); `["*"]` answers everybody.
+    Empty lists answer nobody (default deny); `["*"]` answers everybody. What `operators` say is
+    carried out as well (`/sql`); they are named one by one.
     """
 
     users: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+
+    @field_validator("operators")
+    @classmethod
+    def _named(cls, operators: tuple[str, ...]) -> tuple[str, ...]:
+        if "*" in operators:
+            raise ValueError("name each operator by the id of the user; `*` is for readers")
+        return operators
 
 
 class Retention(Section):

@@ -44,6 +44,7 @@ PURE = ("values", "logic")
 # Rooms that know a room of their own layer beyond its `base`, and why.
 NEIGHBOURS = {
     ("bot", "commands"): "looks the command up in the table",
+    ("commands", "materialize"): "asks the views that it keeps",
     ("control", "materialize"): "carries its answers over the socket",
     ("daybook", "commands"): "a digest ranks services as /unstable and /status do",
     ("decide", "sift"): "takes what it sifted",
@@ -65,7 +66,7 @@ WHOLE_LAYERS = ("values", "logic", "config", "process")
 # them all; what they share is named here.
 FAMILIES: Mapping[str, frozenset[str]] = {
     "pulsebot.chat": frozenset({"base", "lines", "terminal"}),
-    "pulsebot.commands": frozenset({"base"}),
+    "pulsebot.commands": frozenset({"base", "rows"}),
     "pulsebot.rules.conditions": frozenset({"base"}),
     "pulsebot.stream": frozenset({"base", "config"}),
     "crawler.probes": frozenset({"base", "pattern", "tail", "trace"}),

@@ -4,12 +4,13 @@ The function's docstring is its help; what it returns is the reply. InvalidInput
 is shown to the asker as it stands. A command must not know which chat it is asked in.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
 from pulsebot.errors import InvalidInput
+from pulsebot.materialize.answer import Answer as StatementAnswer
 from pulsebot.message import Message, Note
 from pulsebot.store import services
 from pulsebot.store.database import Connection
@@ -28,7 +29,8 @@ class Question:
     """A command's words after its name, and what is needed to understand them.
 
     `behind` is how many records are not consumed yet: answers say so when it is not 0. Before
-    `fine_since_ms` there are only 15-minute buckets; None: minutes all along.
+    `fine_since_ms` there are only 15-minute buckets; None: minutes all along. `text` is what was
+    typed after the command's name, as it stands.
     """
 
     words: tuple[str, ...]
@@ -36,6 +38,7 @@ class Question:
     zone: ZoneInfo
     behind: int = 0
     fine_since_ms: int | None = None
+    text: str = ""
 
     def timespan(self, words: tuple[str, ...], default: str) -> Timespan:
         """Parse the window in these words, `default` where there are none."""
@@ -48,6 +51,11 @@ class Question:
 
 Answer = Callable[[Connection, Question], Message]
 
+CarryOut = Callable[[str], Awaitable[Sequence[StatementAnswer]]]
+"""Carries out SQL statements; raises InvalidInput."""
+
+Perform = Callable[[CarryOut, Question], Awaitable[Message]]
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -56,6 +64,8 @@ class Command:
     name: str
     usage: str
     answer: Answer
+    perform: Perform | None = None
+    """Set where it carries out statements: for operators only, and only by the running bot."""
 
     @property
     def help(self) -> str:

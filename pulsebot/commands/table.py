@@ -2,9 +2,11 @@
 
 from pulsebot.commands.base import Command, Question
 from pulsebot.commands.crashes import crashes
+from pulsebot.commands.sql import carry_out, sql
 from pulsebot.commands.status import status
 from pulsebot.commands.triggers import triggers
 from pulsebot.commands.unstable import unstable
+from pulsebot.commands.view import view
 from pulsebot.message import Fields, Message, Text
 from pulsebot.store.database import Connection
 
@@ -28,6 +30,8 @@ COMMANDS = {
         Command("triggers", "service [window]", triggers),
         Command("crashes", "[service] [window]", crashes),
         Command("unstable", "[window]", unstable),
+        Command("view", "name [key] [window]", view),
+        Command("sql", "statement", sql, carry_out),
         Command("help", "", help_),
     )
 }

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from pulsebot.civil import zone_of
+from pulsebot.materialize.builder import plan_of
 from pulsebot.materialize.describing import zone_name
 from pulsebot.store import viewcatalog, viewtables
 from pulsebot.store.database import Connection
 from pulsebot.store.viewcatalog import Entry
+from pulsebot.store.viewrows import Seen
 
 BOUNDS = {"WINDOWSTART": "WINDOWSTART_MS", "WINDOWEND": "WINDOWEND_MS"}
 """Columns of a window's readable ends, and those of the same moments in milliseconds."""
@@ -52,3 +54,9 @@ def relation(connection: Connection, name: str) -> Relation | None:
         windowed=bool(hidden & set(columns)),
         zone=zone_of(zone_name(entry)),
     )
+
+
+def seen_of(connection: Connection, found: Relation) -> Seen:
+    """Return what is to be read of a view: all that `*` gives, by its keys."""
+    keys = tuple(output.name for output in plan_of(connection, found.entry).outputs if output.key)
+    return Seen(found.name, found.columns, keys, found.windowed)
