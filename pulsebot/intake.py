@@ -24,6 +24,7 @@ from pulsebot.store.database import Connection
 from pulsebot.store.services import Heard
 from pulsebot.store.tags import Learner
 from pulsebot.stream.base import Gap, Partition, Record
+from pulsebot.views.table import Row
 from pulsebot.views.tally import Bucket, Tally
 
 
@@ -85,11 +86,12 @@ class Intake:
         If it raises, the caller must roll back and call `load`.
         """
         batch = self._sifter.sift(connection, records, now_ms)
-        tally = write_views(connection, batch.arrivals)
+        triggers = self.views.group(connection, batch.arrivals)
+        tally = write_views(connection, batch.arrivals, triggers)
         services.save(connection, news := self._news(batch, tally))
         self._tags.learn(connection, (arrival[0] for arrival in batch.arrivals), news)
         self._counted(tally.counts)
-        self.views.take(connection, batch.arrivals)
+        self.views.take(connection, batch.arrivals, triggers)
         self.tails.note(batch.arrivals)
         self.decider.decide(connection, batch.arrivals, now_ms)
         deadletters.add(connection, batch.letters)
@@ -135,14 +137,21 @@ class Intake:
         totals.clamped += sum(batch.clamped.values())
 
 
-def write_views(connection: Connection, arrivals: Iterable[Arrival]) -> Tally:
-    """Add new events to the built-in views; return what was counted."""
+def write_views(
+    connection: Connection, arrivals: Iterable[Arrival], triggers: Iterable[Row]
+) -> Tally:
+    """Add new events to the built-in views; return what was counted.
+
+    `triggers` are those among the arrivals, grouped at least by service and minute.
+    """
     tally = Tally()
     said: list[tuple[AppMessage, int]] = []
+    for trigger, time_ms, times, _, _ in triggers:
+        tally.add("trigger", trigger.service, time_ms, times)
     for event, time_ms, _, _ in arrivals:
         if isinstance(event, Trigger):
-            tally.add("trigger", event.service, time_ms, event.data.count)
-        elif isinstance(event, Status):
+            continue
+        if isinstance(event, Status):
             _add_status(connection, tally, event, time_ms)
         elif isinstance(event, Crash):
             tally.add("crash", event.service, time_ms)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pulsebot.errors import StreamError
 from pulsebot.intake import write_views
+from pulsebot.materialize.live import by_service, group
 from pulsebot.settings import Settings
 from pulsebot.sift import Sifter
 from pulsebot.store import positions, views
@@ -120,7 +121,7 @@ async def _apply(
             async for records in _batches(reader, left):
                 batch = sifter.sift(scratch, records, told.now_ms)
                 wanted = [a for a in batch.arrivals if a[1] >= done.start_ms]
-                write_views(copy, wanted)
+                write_views(copy, wanted, group(wanted, by_service))
                 done.records += len(records)
                 done.events += len(wanted)
                 told.progress(done.records, total)

@@ -7,6 +7,7 @@ is none left that it has not taken, the view joins the live ones in the same tra
 the view is what it would be had it existed all along.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -61,9 +62,17 @@ class Backfill:
             await database.write(self._load)
             self._begins = await reader.offsets_at(0)
             await reader.seek(await self._start(reader))
-            joined = False
-            while not joined:
-                joined = await self._piece(database, reader, join)
+            ahead = asyncio.create_task(self._read(reader))
+            try:
+                joined = False
+                while not joined:
+                    records = await ahead
+                    ahead = asyncio.create_task(self._read(reader))  # while these are taken in
+                    wanted = [*self._left, *records]
+                    joined = await database.write(self._take, wanted, join)
+            finally:
+                ahead.cancel()
+                await asyncio.wait([ahead])
 
     def _load(self, connection: Connection) -> None:
         entry = viewcatalog.get(connection, self.view)
@@ -80,13 +89,12 @@ class Backfill:
         start.update({lane: after for lane, (_, after) in self._reached.items()})
         return start
 
-    async def _piece(self, database: Database, reader: Reader, join: Join) -> bool:
-        """Read and take in one batch; return whether the view has joined."""
+    async def _read(self, reader: Reader) -> Sequence[Record]:
         records = await reader.read(max_records=BATCH, timeout_s=POLL_S)
         self._empty = 0 if records else self._empty + 1
         if not records:
             self._begins = await reader.offsets_at(0)
-        return await database.write(self._take, [*self._left, *records], join)
+        return records
 
     def _take(self, connection: Connection, records: Sequence[Record], join: Join) -> bool:
         consumed = self._sieve.consumed(connection)

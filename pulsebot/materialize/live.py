@@ -1,7 +1,8 @@
 """Live views: every batch of new events is taken into all views, in the batch's transaction.
 
-Triggers, of which there are many, are grouped once for all views by the attributes that any
-of them reads and by minute; so a further view costs by the groups, not by the events.
+Triggers, of which there are many, are grouped once for all views, the built-in counters among
+them, by the attributes that any of them reads and by minute; so a further view costs by the
+groups, not by the events.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,16 +67,20 @@ class LiveViews:
         shared = frozenset[str]().union(*(keeper.plan.shared for keeper in self._grouped))
         self._signature = _signature(shared)
 
-    def take(self, connection: Connection, arrivals: Sequence[Arrival]) -> None:
-        """Take new events into every view, in the caller's transaction."""
+    def group(self, connection: Connection, arrivals: Iterable[Arrival]) -> list[Row]:
+        """Return the triggers among new events, grouped as all views together need it."""
         self._refresh(connection)
+        return group(arrivals, self._signature)
+
+    def take(
+        self, connection: Connection, arrivals: Sequence[Arrival], triggers: Sequence[Row]
+    ) -> None:
+        """Take new events into every view, in the caller's transaction, after `group`."""
         if not self._keepers or not arrivals:
             return
         revision = viewcatalog.next_revision(connection)
-        if self._grouped:
-            grouped = group(arrivals, self._signature)
-            for keeper in self._grouped:
-                keeper.take(connection, grouped, revision)
+        for keeper in self._grouped:
+            keeper.take(connection, triggers, revision)
         for kind, keepers in self._single.items():
             if keepers and (rows := single(arrivals, kind)):
                 for keeper in keepers:
@@ -122,11 +127,16 @@ _PARTS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+def by_service(event: Any) -> Any:  # noqa: ANN401 - any event
+    """Tell events apart by their service alone."""
+    return event.service
+
+
 def _signature(shared: frozenset[str]) -> Callable[[Any], Any]:
     """Return what tells events apart that differ in an attribute which some view reads."""
     parts = [part for name, part in _PARTS.items() if name in shared]
     if not parts:
-        return lambda event: event.service
+        return by_service
     if len(parts) == 1:
         [part] = parts
         return lambda event: (event.service, part(event))
