@@ -54,6 +54,7 @@ NEIGHBOURS = {
     ("materialize", "sift"): "reads the log as intake does",
     ("pipeline", "intake"): "hands it each batch",
     ("rebuild", "intake"): "writes the views as intake does",
+    ("rebuild", "materialize"): "groups triggers as intake does",
     ("rebuild", "sift"): "reads the log as intake does",
     ("scheduler", "daybook"): "asks it for the day a digest tells about",
     ("web", "delivery"): "shows its figures",
