@@ -33,7 +33,7 @@ lint: $(DEV) ## check style and formatting
 types: $(DEV) ## check types
 	.venv/bin/mypy $(ARGS)
 
-bench: kafka postgres ## measure, each figure against its yardstick (ARGS="ingest sdk": only these)
+bench: kafka postgres browser ## measure, each figure against its yardstick (ARGS="ingest sdk": only these)
 	@.venv/bin/python -m tests.benchmarks $(ARGS)
 
 soak: kafka postgres ## run the long soaks and the fuzzing, by a seed that is printed
