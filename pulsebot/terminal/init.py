@@ -13,6 +13,7 @@ FILES = {
     "pulsebot.yaml": "pulsebot.yaml",
     "crawler.yaml": "crawler.yaml",
     "rules/rules.yaml": "rules.yaml",
+    "rules/views.sql": "views.sql",
 }
 """What is written, and the template in `pulsebot/terminal/scaffold` it is a copy of."""
 

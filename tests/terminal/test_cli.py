@@ -65,6 +65,8 @@ def test_what_init_writes_runs_as_it_is(site: Path) -> None:
     assert asked.returncode in {0, 2}
     crashed = run("pulsebot", "ask", "/crashes svc-a today", folder=site)
     assert crashed.stdout.startswith("svc-a: 1 crash today")
+    counted = run("pulsebot", "ask", "/view TRIGGER_PER_DAY svc-a", folder=site)
+    assert "svc-a" in counted.stdout
     digest = run("pulsebot", "digest", "preview", "daily", folder=site)
     assert digest.returncode == 0
     assert "Digest: daily" in digest.stdout

@@ -1,6 +1,7 @@
 """`pulsebot sql` as a person and a script use it: a process of its own."""
 
 import json
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,6 +75,12 @@ async def test_a_person_in_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyP
             await person.sees("❯")
             person.type("select * from PER_DAI;\r")
             await person.sees("did you mean PER_DAY?")
+            await person.sees("❯")
+            person.type("select SERVICE_ID from SERVICE_TRIGGER emit changes;\r")
+            await person.sees("SERVICE_ID\r\n")
+            await send(settings, events.trigger("svc-new", NOON))
+            await person.sees("svc-new")
+            person.process.send_signal(signal.SIGINT)  # Ctrl-C; this pty controls no process
             await person.sees("❯")
             person.type("\\q\r")
             assert await person.process.wait() == 0
