@@ -79,10 +79,10 @@ CRAWLER_KNOWS = ("pulsebot.event", "pulsebot.errors", "pulsebot.stream", "pulseb
 
 # The outside world of the pure layers: values, arithmetic and text.
 _PURE_WORDS = """
-    __future__ abc base64 bisect calendar collections contextlib copy dataclasses datetime decimal
-    difflib enum fractions functools hashlib heapq html ipaddress itertools json keyword math
-    msgspec numbers operator pydantic pydantic_core re re2 sqlglot statistics string textwrap
-    types typing unicodedata zoneinfo
+    __future__ abc base64 bisect calendar collections contextlib copy dataclasses datetime
+    ddsketch decimal difflib enum fractions functools hashlib heapq html ipaddress itertools
+    json keyword math msgspec numbers operator pydantic pydantic_core re re2 sqlglot statistics
+    string textwrap types typing unicodedata zoneinfo
 """
 PURE_IMPORTS = frozenset(_PURE_WORDS.split())
 IMPURE = {("pulsebot.event", "uuid"): "an event is given its id by whoever makes it"}

@@ -6,6 +6,7 @@ Arithmetic, 1997; as math.fsum does). Partial sums are few.
 """
 
 import math
+from fractions import Fraction
 from typing import Any, ClassVar
 
 from pulsebot.views.aggregates.base import Order, Value
@@ -27,6 +28,13 @@ def _grown(partials: list[float], number: float) -> list[float]:
     return grown
 
 
+def _product(value: float, times: int) -> tuple[float, float]:
+    """Return two numbers that add up exactly to a product, which one could not hold."""
+    exact = Fraction(value) * times
+    high = float(exact)
+    return high, float(exact - Fraction(high))
+
+
 class Total:
     """The sum; no rows with a value give NULL."""
 
@@ -42,7 +50,8 @@ class Total:
         if isinstance(value, int):
             state[1] += value * times
         elif isinstance(value, float) and math.isfinite(value * times):
-            state[2] = _grown(state[2], value * times)
+            for part in [value] if times == 1 else _product(value, times):
+                state[2] = _grown(state[2], part)
         else:
             return state
         state[0] += times
