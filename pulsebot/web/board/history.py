@@ -8,7 +8,7 @@ from pulsebot.civil import local_midnight, local_time
 from pulsebot.phrases import moment
 from pulsebot.store import counts, statuses
 from pulsebot.store.database import Connection
-from pulsebot.store.statuses import Change
+from pulsebot.store.statuses import Change, Instance
 from pulsebot.web.board.charts import Bar, Segment
 from pulsebot.web.board.spans import Spans
 from pulsebot.window import DAY_MS, HOUR_MS
@@ -83,8 +83,13 @@ class Lane:
     segments: tuple[Segment, ...]
 
 
-def lanes(connection: Connection, service: str, spans: Spans, now_ms: int) -> list[Lane]:
-    """Return a timeline of each instance, up to now."""
+def lanes(
+    connection: Connection, instances: Sequence[Instance], spans: Spans, now_ms: int
+) -> list[Lane]:
+    """Return a timeline of each of these instances of one service, up to now."""
+    if not instances:
+        return []
+    service = instances[0].service
     start_ms = now_ms - DAY_MS
     changes = statuses.changes(connection, service, 0, now_ms + HOUR_MS, CHANGES)
     by_instance: dict[str, list[Change]] = {}
@@ -96,7 +101,7 @@ def lanes(connection: Connection, service: str, spans: Spans, now_ms: int) -> li
             instance.state,
             tuple(_segments(by_instance.get(instance.instance, ()), start_ms, now_ms, spans)),
         )
-        for instance in statuses.instances(connection, service)
+        for instance in instances
     ]
 
 

@@ -116,3 +116,18 @@ def choices(lines: Iterable[Line]) -> dict[str, list[str]]:
     for label, _ in seen.most_common(MAX_TAGS):
         found.setdefault(label.partition("=")[0], []).append(label)
     return {name: sorted(values) for name, values in sorted(found.items())}
+
+
+def asked(query: Query, lines: Iterable[Line], cells: Mapping[str, object]) -> dict[str, object]:
+    """Return what the page's template needs: rows that fit first, then the others, hidden."""
+    known = [line for line in lines if f"{wording.key(line.service)}-st" in cells]
+    fitting = query.order(line for line in known if query.fits(line))
+    others = query.order(line for line in known if not query.fits(line))
+    rows = [(line, True) for line in fitting] + [(line, False) for line in others]
+    return {
+        "rows": rows[:MAX_ROWS],
+        "found": len(fitting),
+        "total": len(known),
+        "orders": {name: told for name, (told, _) in ORDERS.items()},
+        "tags": choices(known),
+    }

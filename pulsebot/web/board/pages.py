@@ -52,23 +52,10 @@ class Pages:
         """Show all services, those that were asked for in the order asked for."""
         topic = await self._hub.look("services", self._overview)
         query = Query.of(request.query_params)
-        lines = self._roster.lines
-        known = [
-            line for line in lines.values() if f"{wording.key(line.service)}-st" in topic.cells
-        ]
-        fitting = query.order(line for line in known if query.fits(line))
-        others = query.order(line for line in known if not query.fits(line))
-        values = {
-            "query": query,
-            "orders": {name: order[0] for name, order in overview.ORDERS.items()},
-            "tags": overview.choices(known),
-            "rows": [(line, True) for line in fitting[: overview.MAX_ROWS]]
-            + [(line, False) for line in others[: max(0, overview.MAX_ROWS - len(fitting))]],
-            "found": len(fitting),
-            "total": len(known),
-            "spans": self._roster.spans,
-        }
-        return await self._page(request, topic, "services.html", {"page": "services", **values})
+        lines = list(self._roster.lines.values())
+        asked = await asyncio.to_thread(overview.asked, query, lines, topic.cells)
+        values = {"page": "services", "query": query, "spans": self._roster.spans, **asked}
+        return await self._page(request, topic, "services.html", values)
 
     async def service(self, request: Request) -> Response:
         """Show one service."""

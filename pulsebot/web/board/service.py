@@ -7,9 +7,10 @@ from markupsafe import Markup
 from pulsebot.store import alerts, crashes, messages, services, statuses
 from pulsebot.store.crashes import Group, Sample
 from pulsebot.store.database import Connection
+from pulsebot.store.statuses import Instance
 from pulsebot.web.board import health, history, rendering, verdicts
 from pulsebot.web.board.base import Picture, Scene
-from pulsebot.web.board.roster import Line
+from pulsebot.web.board.roster import WORST_FIRST, Line
 from pulsebot.web.board.spans import Spans
 from pulsebot.window import DAY_MS, MINUTE_MS
 
@@ -17,6 +18,9 @@ REDRAW_MS = 10_000
 """Between two looks at a service of which the roster tells nothing new."""
 
 CRASH_DAYS = 30
+INSTANCES = 50
+"""The worst are shown; the sum of all is above them."""
+
 GROUPS = 20
 MESSAGES = 30
 ALERTS = 20
@@ -53,13 +57,14 @@ class Service:
 
     def _sections(self, connection: Connection, line: Line, scene: Scene) -> dict[str, Markup]:
         now_ms, spans = scene.now_ms, scene.roster.spans
+        instances = self._instances(connection)
         values = {
             "line": line,
             "spans": spans,
             "zone": spans.zone,
             "known": services.find(connection, self.name),
-            "instances": statuses.instances(connection, self.name),
-            "lanes": history.lanes(connection, self.name, spans, now_ms),
+            "instances": instances,
+            "lanes": history.lanes(connection, instances, spans, now_ms),
             "charts": history.charts(connection, self.name, spans, now_ms),
             "crash_days": CRASH_DAYS,
             "crashed": self._crashed(connection, now_ms),
@@ -71,6 +76,10 @@ class Service:
             section: Markup(rendering.render(f"service/{section}.html", values))  # noqa: S704 - our own template, which escapes
             for section in SECTIONS
         }
+
+    def _instances(self, connection: Connection) -> list[Instance]:
+        found = statuses.instances(connection, self.name)
+        return sorted(found, key=lambda i: (WORST_FIRST.index(i.state), i.instance))[:INSTANCES]
 
     def _crashed(self, connection: Connection, now_ms: int) -> list[Crashed]:
         end_ms = now_ms - now_ms % MINUTE_MS + 60 * MINUTE_MS
