@@ -31,7 +31,9 @@ from pulsebot.materialize.desk import Desk
 from pulsebot.materialize.feed import Feed
 from pulsebot.materialize.lookout import Lookout
 from pulsebot.materialize.news import News
+from pulsebot.materialize.published import Published
 from pulsebot.pipeline import Pipeline
+from pulsebot.publish.publisher import Publisher
 from pulsebot.ruleset import Ruleset
 from pulsebot.scheduler import Scheduler
 from pulsebot.settings import Settings
@@ -77,6 +79,7 @@ class App:
     feed: Feed
     stop: asyncio.Event
     declared: Sequence[Declared] = ()
+    publisher: Publisher | None = None
     address: str | None = None
 
 
@@ -143,6 +146,7 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
         stack.push_async_callback(desk.builder.close)
         await stack.enter_async_context(listening(settings.database, desk))
         feed = Feed(database, settings, now_ms=now_ms, committed=wake)
+        publisher = await _publisher(database, settings, news)
         app = App(
             settings,
             database,
@@ -155,10 +159,17 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
             feed,
             stop,
             declared=ruleset.views,
+            publisher=publisher,
         )
         if settings.web is not None:
             probes = Probes(
-                database, pipeline, delivery, chats, settings=settings.web, now_ms=now_ms
+                database,
+                pipeline,
+                delivery,
+                chats,
+                publisher,
+                settings=settings.web,
+                now_ms=now_ms,
             )
             routes = [*probes.routes(), *(route for chat in chats for route in chat.http_routes())]
             routes += guarded(
@@ -177,11 +188,13 @@ async def run(app: App) -> None:
         sending = group.create_task(app.delivery.run(), name="delivery")
         consuming = group.create_task(_consume(app), name="pipeline")
         feeding = group.create_task(app.feed.run(), name="feed")
+        publishing = group.create_task(_publish(app), name="publisher")
         async with app.scheduler:
             await app.stop.wait()
         log.info("stopping")
         await _end(consuming)
         await _end(feeding)
+        await _end(publishing)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await app.delivery.idle()
@@ -199,11 +212,28 @@ async def run_once(app: App) -> None:
         await app.pipeline.run_to_end()
         await app.feed.run_to_end()
         await app.desk.builder.built()
+    if app.publisher is not None:
+        await app.publisher.run_to_end()
     await app.scheduler.digests()
     async with asyncio.TaskGroup() as group:
         group.create_task(app.delivery.run(), name="delivery")
         await app.delivery.idle()
         app.delivery.stop()
+
+
+async def _publisher(database: Database, settings: Settings, news: News) -> Publisher | None:
+    """Return what keeps views in another database, where that is asked for."""
+    if settings.publish is None:
+        return None
+    names = None if settings.publish.views == "all" else settings.publish.views
+    published = Published(database, names)
+    await published.begin()
+    return Publisher(published, settings.publish.url.get_secret_value(), news.next)
+
+
+async def _publish(app: App) -> None:
+    if app.publisher is not None:
+        await app.publisher.run()
 
 
 async def _consume(app: App) -> None:

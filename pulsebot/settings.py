@@ -206,6 +206,41 @@ class Web(Section):
         return self
 
 
+class Publish(Section):
+    """Views kept in PostgreSQL as well; `publish: postgresql://…` alone publishes all of them."""
+
+    url: SecretStr
+    views: Literal["all"] | tuple[str, ...] = "all"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _url_alone(cls, value: object) -> object:
+        return {"url": value} if isinstance(value, str) else value
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: SecretStr) -> SecretStr:
+        if not _reaches_postgres(url.get_secret_value()):
+            raise ValueError(
+                "write postgresql://user:password@host:5432/database; in a password write"
+                " @ as %40, / as %2F, % as %25"
+            )
+        return url
+
+
+def _reaches_postgres(url: str) -> bool:
+    """Tell whether libpq would understand an address; it would show a password it did not."""
+    from psycopg import ProgrammingError  # noqa: PLC0415 - takes 0.2 s, and few need it
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - the same
+
+    try:
+        ports = str(conninfo_to_dict(url).get("port", "")).split(",")
+    except ProgrammingError:
+        return False
+    scheme_fits = url.startswith(("postgresql://", "postgres://"))
+    return scheme_fits and all(port.isdecimal() or not port for port in ports)
+
+
 class Logs(Section):
     """Structured logs: `console` for people, `json` for machines."""
 
@@ -234,6 +269,7 @@ class Settings(Section):
     clock: Clock = Clock()
     delivery: Delivery = Delivery()
     web: Web | None = Web()
+    publish: Publish | None = None
     logs: Logs = Logs()
 
     def chats(self) -> frozenset[str]:

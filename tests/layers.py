@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
             | {"stream.config", "viewfile", "yamltree"}
         ),
     ),
-    ("edges", frozenset({"chat", "logs", "store", "stream"})),
+    ("edges", frozenset({"chat", "logs", "publish", "store", "stream"})),
     (
         "services",
         frozenset(

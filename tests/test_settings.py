@@ -205,3 +205,37 @@ def test_the_environment_can_change_the_type_of_the_stream() -> None:
     same = settings("stream: {type: local, path: x.db}\n", PULSEBOT_STREAM__TYPE="local")
     assert same.stream.type == "local"
     assert same.stream.path == Path("x.db")
+
+
+@pytest.mark.parametrize(
+    ("text", "views"),
+    [
+        ("publish: postgresql://bot@db/pulse", "all"),
+        (
+            "publish: {url: postgresql://bot@db/pulse, views: [TRIGGER_PER_DAY]}",
+            ("TRIGGER_PER_DAY",),
+        ),
+    ],
+)
+def test_publish_may_be_an_address_alone(text: str, views: str | tuple[str, ...]) -> None:
+    """Then all views are published; a list names those that are."""
+    published = settings(text).publish
+    assert published is not None
+    assert published.url.get_secret_value() == "postgresql://bot@db/pulse"
+    assert published.views == views
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "publish: mysql://bot:secret@db",
+        "publish: postgresql://bot:secret/secret@db/x",
+        "publish: postgresql://bot:se%zzcret@db/x",
+    ],
+)
+def test_a_wrong_address_to_publish_to_is_not_shown(text: str) -> None:
+    """Its fault is told with the mend; a password in it is not."""
+    [fault] = faults(text)
+    assert fault.startswith("pulsebot.yaml:1: `publish`: ")
+    assert "postgresql://user:password@host:5432/database" in fault
+    assert "cret" not in fault

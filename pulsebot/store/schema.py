@@ -193,6 +193,19 @@ def tags_and_what_a_service_is_asked_for(db: Database) -> None:
     _run(db.conn, _BOARD)
 
 
+_EPOCHS = """
+CREATE TABLE epoch (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL
+) STRICT;
+"""
+
+
+@migrations()
+def epochs_of_the_views_past(db: Database) -> None:
+    """Let whoever copied views see whether the file was set back since."""
+    _run(db.conn, _EPOCHS)
+
+
 def _run(connection: sqlite3.Connection, script: str) -> None:
     # Connection.executescript would commit the transaction that the migration runs in.
     for statement in script.split(";\n"):

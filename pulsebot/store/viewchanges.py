@@ -89,3 +89,46 @@ def gone(connection: Connection, wanted: Wanted, values: Sequence[Any]) -> tuple
         tuple(values),
     ).fetchone()
     return row
+
+
+class Latest(NamedTuple):
+    """A row as it is now: the end of its window, and its columns; None where it is not seen."""
+
+    spot: Spot
+    end_ms: int
+    values: tuple[Any, ...] | None
+
+
+def latest(
+    connection: Connection, view: int, columns: Sequence[str], after: Spot, limit: int
+) -> tuple[list[Latest], bool]:
+    """Return rows that changed or were removed after a spot, in one order, each at most once.
+
+    And whether there are more. Cut between two revisions, unless a single one is too large.
+    """
+    table, nothing = table_of(view), ", NULL" * len(columns)
+    values = "".join(f", {quoted(name)}" for name in columns)
+    found = connection.execute(
+        f"SELECT _revision, _key, _start_ms, _end_ms, _shown = {SHOWN}{values} FROM {table}"
+        " WHERE (_revision, _key, _start_ms) > (?1, ?2, ?3)"
+        f" UNION ALL SELECT revision, key, start_ms, 0, 0{nothing} FROM sql_view_removed AS removed"
+        " WHERE view = ?4 AND (revision, key, start_ms) > (?1, ?2, ?3) AND NOT EXISTS ("
+        f"SELECT 1 FROM {table} WHERE _key = removed.key AND _start_ms = removed.start_ms)"
+        " ORDER BY 1, 2, 3 LIMIT ?5",
+        (*after, view, limit),
+    ).fetchall()
+    if (more := len(found) == limit) and found[0][0] < (last := found[-1][0]):
+        found = [row for row in found if row[0] < last]
+    return [Latest(Spot(*row[:3]), row[3], row[5:] if row[4] else None) for row in found], more
+
+
+def count_after(connection: Connection, view: int, after: Spot) -> int:
+    """Return how many rows changed or were removed after a spot."""
+    [(count,)] = connection.execute(
+        f"SELECT (SELECT count(*) FROM {table_of(view)}"
+        " WHERE (_revision, _key, _start_ms) > (?1, ?2, ?3))"
+        " + (SELECT count(*) FROM sql_view_removed"
+        " WHERE view = ?4 AND (revision, key, start_ms) > (?1, ?2, ?3))",
+        (*after, view),
+    )
+    return int(count)

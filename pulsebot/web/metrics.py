@@ -3,8 +3,8 @@
 A collector that reads the parts when asked, so that no hot path knows of it.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,14 +12,19 @@ from prometheus_client.registry import Collector
 
 from pulsebot.delivery import Delivery
 from pulsebot.pipeline import Pipeline
+from pulsebot.publish.session import Standing
 
 
 @dataclass(frozen=True, slots=True)
 class Depths:
-    """What waits in the store: per receiver (count, oldest creation time), and dead letters."""
+    """What waits in the store: per receiver (count, oldest creation time), and dead letters.
+
+    And how far views are that are published.
+    """
 
     outbox: dict[str, tuple[int, int]]
     dead_letters: int
+    published: Mapping[str, Standing] = field(default_factory=dict)
 
 
 class _Parts(Collector):
@@ -36,6 +41,8 @@ class _Parts(Collector):
         yield from self._lag()
         yield from self._outbox()
         yield from self._sends()
+        if self._depths.published:
+            yield from self._published()
 
     def _intake(self) -> Iterator[Metric]:
         totals = self._pipeline.intake.totals
@@ -86,6 +93,18 @@ class _Parts(Collector):
             for receiver, count in counts.items():
                 family.add_metric([receiver], count)
             yield family
+
+    def _published(self) -> Iterator[Metric]:
+        behind = GaugeMetricFamily(
+            "pulsebot_publish_rows_behind", "Changed rows not published yet", labels=["view"]
+        )
+        written = CounterMetricFamily(
+            "pulsebot_publish_rows", "Changed rows published", labels=["view"]
+        )
+        for view, standing in self._depths.published.items():
+            behind.add_metric([view], standing.behind)
+            written.add_metric([view], standing.written)
+        yield from (behind, written)
 
 
 def exposition(

@@ -8,7 +8,7 @@ fail it: restarting the bot would not help them.
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,6 +23,8 @@ from pulsebot.chat.base import Chat
 from pulsebot.delivery import Delivery
 from pulsebot.errors import InvalidInput
 from pulsebot.pipeline import Pipeline
+from pulsebot.publish.publisher import Publisher
+from pulsebot.publish.session import Standing
 from pulsebot.settings import Web
 from pulsebot.store import deadletters, outbox
 from pulsebot.store.database import Connection, Database
@@ -41,6 +43,7 @@ class Probes:
         pipeline: Pipeline,
         delivery: Delivery,
         chats: Sequence[Chat],
+        publisher: Publisher | None = None,
         *,
         settings: Web,
         now_ms: Callable[[], int],
@@ -49,6 +52,7 @@ class Probes:
         self._pipeline = pipeline
         self._delivery = delivery
         self._chats = chats
+        self._publisher = publisher
         self._settings = settings
         self._now_ms = now_ms
 
@@ -72,6 +76,8 @@ class Probes:
         chats = {chat.name: chat.health() or "ok" for chat in self._chats}
         body = {"ready": not reasons, "reasons": reasons, "lag": self._pipeline.lag(),
                 "chats": chats, "paused": self._delivery.paused}  # fmt: skip
+        if self._publisher is not None:
+            body["publish"] = self._publisher.health()
         return JSONResponse(body, 503 if reasons else 200)
 
     def reasons(self) -> list[str]:
@@ -86,7 +92,8 @@ class Probes:
     async def metrics(self, request: Request) -> Response:
         """Answer all metrics."""
         del request
-        depths = await self._database.read(_depths)
+        published = await self._publisher.standing() if self._publisher else {}
+        depths = await self._database.read(_depths, published)
         body = exposition(self._pipeline, self._delivery, depths, self._now_ms)
         return Response(body, media_type="text/plain; version=0.0.4")
 
@@ -100,8 +107,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _depths(connection: Connection) -> Depths:
-    return Depths(outbox.depth(connection), deadletters.count(connection))
+def _depths(connection: Connection, published: Mapping[str, Standing]) -> Depths:
+    return Depths(outbox.depth(connection), deadletters.count(connection), published)
 
 
 @contextlib.asynccontextmanager
