@@ -48,6 +48,7 @@ from pulsebot.web.board.hub import Hub
 from pulsebot.web.board.pages import Pages
 from pulsebot.web.board.roster import Roster
 from pulsebot.web.board.vitals import taken
+from pulsebot.web.query import Queries
 from pulsebot.web.server import Probes, serving
 
 log = structlog.get_logger(__name__)
@@ -172,9 +173,9 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
                 now_ms=now_ms,
             )
             routes = [*probes.routes(), *(route for chat in chats for route in chat.http_routes())]
-            routes += guarded(
-                Pages(hub, roster, desk.builder.progress_of).routes(), settings.web, time.time
-            )
+            queries = Queries(desk, hub.closed)
+            pages = Pages(hub, roster, desk.builder.progress_of)
+            routes += guarded([*queries.routes(), *pages.routes()], settings.web, time.time)
             app.address = await stack.enter_async_context(serving(settings.web, routes))
             await stack.enter_async_context(hub.running())
         await _begin(app)

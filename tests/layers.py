@@ -58,6 +58,7 @@ NEIGHBOURS = {
     ("rebuild", "sift"): "reads the log as intake does",
     ("scheduler", "daybook"): "asks it for the day a digest tells about",
     ("web", "delivery"): "shows its figures",
+    ("web", "materialize"): "asks the views that it keeps",
     ("web", "pipeline"): "shows its figures",
 }
 # Within these layers a room may use any other: one small language, one chain of wiring.

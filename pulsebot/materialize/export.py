@@ -42,11 +42,17 @@ def _cell(value: Any) -> Any:  # noqa: ANN401 - whatever SQLite holds
 
 
 def json_lines(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> Iterator[str]:
-    """Yield an object for each row; columns of one name are told apart by a number."""
+    """Yield an object for each row, without any character that a terminal obeys."""
+    for record in records(rows, columns):
+        text = msgspec.json.encode(record).decode()
+        yield _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def records(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield rows by name; columns of one name are told apart by a number."""
     names = _apart(columns)
     for row in rows:
-        text = msgspec.json.encode(dict(zip(names, row, strict=True))).decode()
-        yield _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        yield dict(zip(names, row, strict=True))
 
 
 def _apart(columns: Sequence[str]) -> list[str]:

@@ -110,7 +110,7 @@ def following(query: Query, relation: Relation) -> Following:
         ", ".join(items),
         f"({_rendered(where.this, query)})" if where else "1",
     )
-    columns = tuple(item.alias or _rendered(item, query) for item in select.expressions)
+    columns = tuple(item.alias_or_name or _rendered(item, query) for item in select.expressions)
     return Following(relation, columns, wanted)
 
 

@@ -9,7 +9,7 @@ from pulsebot import app
 from pulsebot.app import App
 from pulsebot.event import Event, encode
 from pulsebot.ruleset import Ruleset
-from pulsebot.settings import Settings
+from pulsebot.settings import Settings, Web
 from pulsebot.stream.base import Outgoing
 from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_writer
@@ -22,11 +22,9 @@ GROUP BY SERVICE_ID
 """
 
 
-def site(folder: Path) -> Settings:
-    """Return the settings of an installation in a folder."""
-    return Settings(
-        stream=LocalStream(path=folder / "log.db"), database=folder / "bot.db", web=None
-    )
+def site(folder: Path, web: Web | None = None) -> Settings:
+    """Return the settings of an installation in a folder, without a web server unless asked."""
+    return Settings(stream=LocalStream(path=folder / "log.db"), database=folder / "bot.db", web=web)
 
 
 async def send(settings: Settings, *sent: Event) -> None:

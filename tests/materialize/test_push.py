@@ -131,6 +131,8 @@ async def test_a_limit_ends_it(bot: App) -> None:
 async def test_what_is_there_already_can_be_told_first(bot: App) -> None:
     """The present rows, then the changes, without a hole or a repetition between them."""
     await happen(bot, *(triggered("svc-a", day + 1, day) for day in range(3)))
+    async with following(bot.desk, "SELECT * FROM PER_DAY EMIT CHANGES") as told:
+        assert told.last.columns == ("SERVICE_ID", "COUNT", "WINDOWSTART", "WINDOWEND", "CHANGE")
     query = "SELECT COUNT FROM PER_DAY WHERE WINDOWSTART >= '2026-11-21' EMIT CHANGES"
     async with following(bot.desk, query, present=True) as told:
         assert sorted([await told.row(), await told.row()]) == [(2, "set"), (3, "set")]
@@ -245,6 +247,7 @@ async def test_events_of_a_stream_are_told_as_they_come_in(bot: App) -> None:
         following(bot.desk, "SELECT * FROM FATAL EMIT CHANGES") as fatal,
     ):
         assert told.last.columns == ("S", "TAGS")
+        assert fatal.last.columns == ("SERVICE_ID", "ERROR")
         await happen(bot, triggered("svc-a"), *crash)
         assert await told.row() == ("SVC-0", '{"env":"x"}')
         assert await told.row() == ("SVC-1", '{"env":"x"}')
