@@ -57,6 +57,7 @@ NEIGHBOURS = {
     ("rebuild", "materialize"): "groups triggers as intake does",
     ("rebuild", "sift"): "reads the log as intake does",
     ("scheduler", "daybook"): "asks it for the day a digest tells about",
+    ("web", "commands"): "calls a status stale when /status does",
     ("web", "delivery"): "shows its figures",
     ("web", "materialize"): "asks the views that it keeps",
     ("web", "pipeline"): "shows its figures",

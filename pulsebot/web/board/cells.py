@@ -20,7 +20,7 @@ TROUBLE = ("down", "degraded")
 def of_line(line: Line, spans: Spans) -> dict[str, str]:
     """Return a line's cells by their short names."""
     return {
-        "st": _state(line),
+        "st": _state(line, spans),
         "tr": wording.number(line.counts.triggers),
         "sp": _spark(line, spans),
         "cd": _crashes(line.counts.crashes_today),
@@ -50,12 +50,14 @@ def of_summary(lines: Iterable[Line]) -> dict[str, str]:
     }
 
 
-def _state(line: Line) -> Markup:
-    if line.instances < 2 or line.state == SILENT:  # noqa: PLR2004 - one needs no sum
-        return wording.state(line.state)
-    return Markup('{} <small class="of">{} of {} up</small>').format(
-        wording.state(line.state), line.up, line.instances
-    )
+def _state(line: Line, spans: Spans) -> Markup:
+    told = wording.state(line.state)
+    if line.instances > 1:
+        told += Markup(' <small class="of">{} of {} up</small>').format(line.up, line.instances)
+    if line.stale_ms is not None:
+        clock = wording.clock(line.stale_ms, spans.today_ms, spans.zone)
+        told += Markup(' <small class="stale">last told {}</small>').format(clock)
+    return told
 
 
 def _spark(line: Line, spans: Spans) -> Markup:

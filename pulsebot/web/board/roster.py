@@ -4,9 +4,11 @@ Kept in memory and brought up to date once a second while somebody looks. It mus
 how a line is drawn.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from pulsebot.commands.status import STALE_MS
 from pulsebot.store import alerts, messages, services, statuses, tags
 from pulsebot.store.database import Connection
 from pulsebot.store.messages import Kept
@@ -33,13 +35,16 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One service: its worst state and how many instances are up; counts; what is open."""
+    """One service: its worst state and how many instances are up; counts; what is open.
+
+    `stale_ms` is when a status came last, if that is so long ago that it may no longer hold.
+    """
 
     service: str
     state: str
     up: int
     instances: int
-    seen_ms: int
+    stale_ms: int | None
     counts: Counts
     message: Kept | None
     alerts: tuple[str, ...]
@@ -71,7 +76,7 @@ class Roster:
             self._triggers.forget(now.first_ms)
             self._crashes.forget(now.week_ms)
             self._counts.clear()
-        self.lines = self._lines(connection)
+        self.lines = self._lines(connection, now_ms)
 
     def _load(self, connection: Connection) -> None:
         self._triggers.load(connection, self.spans.first_ms)
@@ -87,7 +92,7 @@ class Roster:
             if kind == "message":
                 self._messages.pop(service, None)
 
-    def _lines(self, connection: Connection) -> dict[str, Line]:
+    def _lines(self, connection: Connection, now_ms: int) -> dict[str, Line]:
         shares: dict[str, list[Share]] = {}
         for share in statuses.shares(connection):
             shares.setdefault(share.service, []).append(share)
@@ -102,7 +107,7 @@ class Roster:
                 state=next((state for state in WORST_FIRST if state in known), SILENT),
                 up=sum(share.instances for share in mine if share.state == "up"),
                 instances=sum(share.instances for share in mine),
-                seen_ms=max((share.seen_ms for share in mine), default=0),
+                stale_ms=_stale(mine, now_ms),
                 counts=self._counts_of(name),
                 message=self._message_of(connection, name),
                 alerts=tuple(sorted(firing.get(name, ()), key=_severity)),
@@ -124,6 +129,11 @@ class Roster:
         if name not in self._messages:
             self._messages[name] = next(iter(messages.newest(connection, name, 1)), None)
         return self._messages[name]
+
+
+def _stale(shares: Sequence[Share], now_ms: int) -> int | None:
+    seen_ms = max((share.seen_ms for share in shares), default=now_ms)
+    return seen_ms if now_ms - seen_ms > STALE_MS else None
 
 
 def _severity(name: str) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from pulsebot import event as events
 from pulsebot.decide import Decider
-from pulsebot.event import CrashData, Event, MessageData, TriggerData
+from pulsebot.event import CrashData, Event, MessageData, State, StatusData, TriggerData
 from pulsebot.intake import Intake
 from pulsebot.settings import Clock
 from pulsebot.store import counts
@@ -89,6 +89,17 @@ def test_today_is_the_civil_day_also_when_it_has_25_hours(tmp_path: Path) -> Non
         assert sum(roster.lines["a"].counts.hourly) == 0  # it is more than 24 hours ago
         next_day = refreshed(roster, made, changes, late + timedelta(hours=1))
         assert next_day.lines["a"].counts.triggers == 0
+
+
+def test_a_status_that_was_not_repeated_for_long_is_stale(tmp_path: Path) -> None:
+    """After five minutes without a heartbeat the roster tells when the last one came."""
+    with world(tmp_path / "bot.db") as made:
+        changes, roster = watched(made), Roster(BERLIN)
+        tell(made, changes, events.status("a", NOON, StatusData(state=State.UP), instance="1"))
+        refreshed(roster, made, changes, NOON + timedelta(minutes=5))
+        assert roster.lines["a"].stale_ms is None
+        refreshed(roster, made, changes, NOON + timedelta(minutes=6))
+        assert roster.lines["a"].stale_ms == ms(NOON)
 
 
 def test_tags_are_the_last_seen_ones(tmp_path: Path) -> None:
