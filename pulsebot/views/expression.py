@@ -55,6 +55,8 @@ class Scope:
     text: str
     columns: Mapping[str, Column]
     others: Mapping[str, Mapping[str, Column]]
+    callable: tuple[str, ...] = tuple(FUNCTIONS)
+    """Names of functions, to find the one that was meant."""
 
     def place(self, node: exp.Expr) -> Place:
         """Return where a node stands in the text."""
@@ -80,11 +82,15 @@ class _Compiler:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
-    def compile(self, node: exp.Expr) -> Compiled:
-        """Compile by the kind of node."""
+    def compile(self, node: exp.Expr | None) -> Compiled:
+        """Compile by the kind of node; None is where the parser found nothing."""
+        if node is None:
+            raise InvalidSql("something is missing in an expression", Place())
         for kind, method in _METHODS.items():
             if isinstance(node, kind):
                 compiled: Compiled = method(self, node)
+                if node.args.get("negate"):  # NOT LIKE
+                    return _joined(Type.BOOLEAN, operators.negated(compiled.value), [compiled])
                 return compiled
         what = type(node).__name__.upper()
         raise self.wrong(f"{what} is not supported in an expression", node)
@@ -248,7 +254,7 @@ class _Compiler:
         name = str(node.this).upper()
         if name not in FUNCTIONS:
             raise self.wrong(
-                f"there is no function {name[:60]} here{nearest(name, FUNCTIONS)}", node
+                f"there is no function {name[:60]} here{nearest(name, self._scope.callable)}", node
             )
         return self._called(name, [self.compile(part) for part in node.expressions], node)
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlglot import exp
 
+from pulsebot.errors import InvalidInput
+
 Value = Any
 Evaluate = Callable[[Any, int], Value]
 
@@ -273,7 +275,7 @@ def applied(function: Callable[..., Value], parts: Sequence[Evaluate]) -> Evalua
             return None
         try:
             return function(*arguments)
-        except (TypeError, ValueError, OverflowError, ArithmeticError, LookupError):
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, InvalidInput):
             return None
 
     return evaluate

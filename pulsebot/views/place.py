@@ -24,9 +24,14 @@ class Place:
 
     @staticmethod
     def of(node: exp.Expr, text: str) -> "Place":
-        """Return where a parsed part begins; the start of the text where it has no place."""
-        starts = [inner.meta["start"] for inner in node.walk() if "start" in inner.meta]
-        return Place.at(text, min(starts, default=0))
+        """Return where a parsed part begins; what has no place of its own stands in another."""
+        part: exp.Expr | None = node
+        while part is not None:
+            starts = [inner.meta["start"] for inner in part.walk() if "start" in inner.meta]
+            if starts:
+                return Place.at(text, min(starts))
+            part = part.parent
+        return Place()
 
     def __str__(self) -> str:
         return f"line {self.line}, column {self.column}"

@@ -25,12 +25,14 @@ from pulsebot.views.expression import (
     compile_condition,
     compile_expression,
 )
-from pulsebot.views.place import InvalidSql, nearest
+from pulsebot.views.functions import FUNCTIONS
+from pulsebot.views.place import InvalidSql, Place, nearest
 from pulsebot.views.plan import Applied, Output, TablePlan
 from pulsebot.views.source import Source
 from pulsebot.views.statement import Query
 
 MAX_OUTPUTS = 50
+_CALLABLE = (*AGGREGATES, *FUNCTIONS)
 BOUNDS = ("WINDOWSTART", "WINDOWEND")
 _TAKEN = {*BOUNDS, "WINDOWSTART_MS", "WINDOWEND_MS"}
 
@@ -199,12 +201,18 @@ class _Planner:
         if having is None:
             return None
         self._grouped_only(*having)
-        scope = Scope(self._query.text, self._computed, {})
+        scope = Scope(self._query.text, self._computed, {}, _CALLABLE)
         return compile_condition(having[0], scope, "HAVING").value
 
     def _compile_result(self, rewritten: exp.Expr, original: exp.Expr) -> Compiled:
         self._grouped_only(rewritten, original)
-        return compile_expression(rewritten, Scope(self._query.text, self._computed, {}))
+        try:
+            scope = Scope(self._query.text, self._computed, {}, _CALLABLE)
+            return compile_expression(rewritten, scope)
+        except InvalidSql as error:
+            if error.place > Place():
+                raise
+            raise self.wrong(error.message, original) from None  # what was rewritten has no place
 
     def _grouped_only(self, rewritten: exp.Expr, original: exp.Expr) -> None:
         for column in rewritten.find_all(exp.Column):
