@@ -15,9 +15,9 @@ from pulsebot.materialize.selection import following, reads
 from pulsebot.materialize.tail import Tails
 from pulsebot.store.database import Database
 from pulsebot.views.place import InvalidSql, nearest
-from pulsebot.views.planner import stream_source
 from pulsebot.views.source import Source
 from pulsebot.views.statement import Query
+from pulsebot.views.streamplan import stream_source
 
 FOLLOWERS = 64
 """Followers and watchers at once; each takes a thread for a moment after a change."""

@@ -8,9 +8,9 @@ from pulsebot.civil import instant
 from pulsebot.views.dialect import Pulse
 from pulsebot.views.external import external_source
 from pulsebot.views.place import InvalidSql, nearest
-from pulsebot.views.planner import stream_source
 from pulsebot.views.source import Source
 from pulsebot.views.statement import Create, Name
+from pulsebot.views.streamplan import stream_source
 from pulsebot.window import MINUTE_MS
 
 MAX_KEYS = 10_000

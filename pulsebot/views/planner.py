@@ -1,19 +1,15 @@
-"""The planner: a SELECT over a stream, checked and compiled.
+"""The planner: the SELECT of a table, checked and compiled to keys, aggregates and outputs.
 
-`table_plan` turns a query into the keys, windows, aggregates and outputs of a table;
-`stream_source` turns one without aggregates into a further source of rows. Everything that can
-be wrong with a statement is found here. This module must not know what is kept, or where.
+Everything that can be wrong with it is found here. This module must not know what is kept, or
+where.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
-from pulsebot.civil import zone_of
-from pulsebot.errors import InvalidInput
 from pulsebot.views import windowing
 from pulsebot.views.aggregates.table import AGGREGATES
 from pulsebot.views.datatype import Type, fits
@@ -25,14 +21,13 @@ from pulsebot.views.expression import (
     compile_condition,
     compile_expression,
 )
-from pulsebot.views.functions import FUNCTIONS
 from pulsebot.views.place import InvalidSql, Place, nearest
 from pulsebot.views.plan import Applied, Output, TablePlan
+from pulsebot.views.reading import CALLABLE, Reading, default_name
 from pulsebot.views.source import Source
 from pulsebot.views.statement import Query
 
 MAX_OUTPUTS = 50
-_CALLABLE = (*AGGREGATES, *FUNCTIONS)
 BOUNDS = ("WINDOWSTART", "WINDOWEND")
 _TAKEN = {*BOUNDS, "WINDOWSTART_MS", "WINDOWEND_MS"}
 
@@ -42,35 +37,23 @@ def table_plan(query: Query, sources: Mapping[str, Source], zone: ZoneInfo) -> T
     return _Planner(query, sources, zone).table()
 
 
-def stream_source(name: str, query: Query, sources: Mapping[str, Source]) -> Source:
-    """Check and compile the SELECT of a stream: filtered and mapped rows of another."""
-    return _Planner(query, sources, ZoneInfo("UTC")).stream(name)
-
-
 class _Planner:
     def __init__(self, query: Query, sources: Mapping[str, Source], zone: ZoneInfo) -> None:
         self._query = query
-        self._select = _normalized(query.select)
-        self._refuse_unsupported()
-        self._source, alias = self._from(sources)
-        self._scope = Scope(
-            query.text,
-            self._source.columns,
-            dict.fromkeys((self._source.name, alias), self._source.columns),
-        )
-        self._zone = self._zone_of(zone)
+        self._reading = reading = Reading(query, sources)
+        self._select, self._source, self._scope = reading.select, reading.source, reading.scope
+        self._zone = reading.zone(zone)
         self._groups = [self._ungrouped(g) for g in _parts(self._select.args.get("group"))]
         self._aggregates: list[Applied] = []
         self._arguments: list[Compiled] = []
         self._computed: dict[str, Column] = {}
+        self._called: dict[exp.Anonymous, str] = {}
 
     def wrong(self, message: str, node: exp.Expr) -> InvalidSql:
-        return InvalidSql(message, self._query.place(node))
-
-    # ------------------------------------------------------------------ tables
+        return self._reading.wrong(message, node)
 
     def table(self) -> TablePlan:
-        where = self._where()
+        where = self._reading.where()
         keys = [compile_expression(group, self._scope) for group in self._groups]
         self._keep_keys(keys)
         outputs = [self._output(item) for item in self._items()]
@@ -111,7 +94,7 @@ class _Planner:
     def _output(self, item: exp.Expr) -> tuple[str, exp.Expr, exp.Expr, bool]:
         """Return name, rewritten expression, original, and whether it is a key."""
         inner = item.this if isinstance(item, exp.Alias) else item
-        name = item.alias if isinstance(item, exp.Alias) else _default_name(inner)
+        name = item.alias if isinstance(item, exp.Alias) else default_name(inner)
         if name.startswith("_") or name in _TAKEN:
             raise self.wrong(f"a column cannot be called {name}; choose another name: … AS N", item)
         return name, self._rewritten(inner), inner, inner in self._groups
@@ -121,7 +104,9 @@ class _Planner:
         if node in self._groups:
             return _computed_column(f"#key{self._groups.index(node)}")
         if isinstance(node, exp.Anonymous) and node.this in AGGREGATES:
-            return _computed_column(self._aggregate(node))
+            if node not in self._called:  # equal calls share one state
+                self._called[node] = self._aggregate(node)
+            return _computed_column(self._called[node])
         copied = node.copy()
         for key, value in node.args.items():
             if isinstance(value, exp.Expr):
@@ -201,13 +186,13 @@ class _Planner:
         if having is None:
             return None
         self._grouped_only(*having)
-        scope = Scope(self._query.text, self._computed, {}, _CALLABLE)
+        scope = Scope(self._query.text, self._computed, {}, CALLABLE)
         return compile_condition(having[0], scope, "HAVING").value
 
     def _compile_result(self, rewritten: exp.Expr, original: exp.Expr) -> Compiled:
         self._grouped_only(rewritten, original)
         try:
-            scope = Scope(self._query.text, self._computed, {}, _CALLABLE)
+            scope = Scope(self._query.text, self._computed, {}, CALLABLE)
             return compile_expression(rewritten, scope)
         except InvalidSql as error:
             if error.place > Place():
@@ -239,56 +224,6 @@ class _Planner:
             )
         )
 
-    # ----------------------------------------------------------------- streams
-
-    def stream(self, name: str) -> Source:
-        if self._groups or self._query.window or self._select.args.get("having"):
-            raise self.wrong(
-                "a stream has no GROUP BY, WINDOW or HAVING; create a table", self._select
-            )
-        where = self._where()
-        parts: list[tuple[str, Compiled]] = []
-        for item in self._select.expressions:
-            if isinstance(item, exp.Star):
-                parts += [
-                    (column.name, Compiled(column.type, column.value, frozenset({column})))
-                    for column in self._source.columns.values()
-                ]
-                continue
-            inner = item.this if isinstance(item, exp.Alias) else item
-            if isinstance(inner, exp.Anonymous) and inner.this in AGGREGATES:
-                raise self.wrong("a stream has no aggregates; create a table", inner)
-            title = item.alias if isinstance(item, exp.Alias) else _default_name(inner)
-            parts.append((title, compile_expression(inner, self._scope)))
-        return _derived(name, self._source, where, parts)
-
-    # ------------------------------------------------------------------ shared
-
-    def _where(self) -> Compiled | None:
-        where = self._select.args.get("where")
-        if where is None:
-            return None
-        for call in where.find_all(exp.Anonymous):
-            if call.this in AGGREGATES:
-                raise self.wrong(f"{call.this} cannot stand in WHERE; use HAVING", call)
-        return compile_condition(where.this, self._scope, "WHERE")
-
-    def _from(self, sources: Mapping[str, Source]) -> tuple[Source, str]:
-        found = self._select.args.get("from_")
-        if found is None:
-            raise self.wrong("FROM is missing: SELECT … FROM SERVICE_TRIGGER", self._select)
-        table = found.this
-        if not isinstance(table, exp.Table) or table.db:
-            raise self.wrong(
-                "FROM needs the name of a stream; sub-queries are not supported", found
-            )
-        source = sources.get(table.name)
-        if source is None:
-            raise self.wrong(
-                f"there is no stream {table.name}{nearest(table.name, sources)}", table
-            )
-        return source, table.alias or source.name
-
     def _ungrouped(self, node: exp.Expr) -> exp.Expr:
         """Return what GROUP BY means: an alias stands for the selected expression."""
         inner = node.this if isinstance(node, exp.Paren) else node
@@ -299,46 +234,9 @@ class _Planner:
                     return meant
         return inner
 
-    def _refuse_unsupported(self) -> None:
-        for name, said in _REFUSED.items():
-            if found := self._select.args.get(name):
-                node = found[0] if isinstance(found, list) else found
-                place = node if isinstance(node, exp.Expr) else self._select
-                raise self.wrong(said, place)
-
-    def _zone_of(self, zone: ZoneInfo) -> ZoneInfo:
-        clause = self._query.window
-        if clause is None or clause.zone is None:
-            return zone
-        try:
-            return zone_of(clause.zone)
-        except InvalidInput as error:
-            raise InvalidSql(str(error), clause.place) from None
-
-
-_REFUSED = {
-    "joins": "streams and tables cannot be joined in this version",
-    "laterals": "LATERAL is not supported",
-    "distinct": "SELECT DISTINCT is not supported; use GROUP BY",
-    "order": "a view has no order; put ORDER BY into the query that reads it",
-    "limit": "a view has no LIMIT; put it into the query that reads it",
-    "with_": "WITH is not supported; create a stream instead",
-}
-
 
 def _parts(group: exp.Expr | None) -> list[exp.Expr]:
     return list(group.expressions) if group else []
-
-
-def _normalized(select: exp.Select) -> exp.Select:
-    """Return the tree with names and functions in the case that counts."""
-    copied: exp.Select = select.copy()
-    for node in copied.walk():
-        if isinstance(node, exp.Identifier) and not node.args.get("quoted"):
-            node.set("this", node.this.upper())
-        elif isinstance(node, exp.Anonymous):
-            node.set("this", str(node.this).upper())
-    return copied
 
 
 def _is_bound(item: exp.Expr) -> bool:
@@ -353,23 +251,6 @@ def _nth(index: int) -> Evaluate:
     return lambda row, _ms: row[index]
 
 
-def _default_name(node: exp.Expr) -> str:
-    """Return a readable name for a column without one: COUNT, SUM_DURATION_MS, ENV."""
-    if isinstance(node, exp.Column):
-        return node.name
-    if isinstance(node, exp.Bracket | exp.JSONExtract):
-        key = node.expressions[0] if isinstance(node, exp.Bracket) else node.expression
-        return _word(key.name) or "ELEMENT"
-    if isinstance(node, exp.Anonymous):
-        named = [_default_name(a) for a in node.expressions if isinstance(a, exp.Column)]
-        return "_".join([str(node.this), *named])
-    return "VALUE"
-
-
-def _word(text: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in text.upper()).strip("_")[:60]
-
-
 def _named_apart(outputs: list[Output]) -> tuple[Output, ...]:
     """Give the second and further columns of one name a number."""
     seen: dict[str, int] = {}
@@ -379,29 +260,3 @@ def _named_apart(outputs: list[Output]) -> tuple[Output, ...]:
         name = output.name if count == 1 else f"{output.name}_{count}"
         apart.append(Output(name, output.type, output.value, key=output.key))
     return tuple(apart)
-
-
-def _derived(
-    name: str, source: Source, where: Compiled | None, parts: list[tuple[str, Compiled]]
-) -> Source:
-    """Return the source of a stream: its rows are those of its parent that pass, not copied."""
-    columns = {
-        title: Column(title, part.type, part.value, shared=part.shared) for title, part in parts
-    }
-    keep = _keeping(source.row, where.value if where else None)
-    return replace(
-        source, name=name, columns=columns, row=keep, parents=(*source.parents, source.name)
-    )
-
-
-def _keeping(earlier: Evaluate | None, test: Evaluate | None) -> Evaluate | None:
-    if test is None:
-        return earlier
-    if earlier is None:
-        return lambda row, ms: row if test(row, ms) is True else None
-
-    def keep(row: Any, ms: int) -> Any:
-        kept = earlier(row, ms)
-        return kept if kept is not None and test(kept, ms) is True else None
-
-    return keep

@@ -3,9 +3,10 @@ from zoneinfo import ZoneInfo
 
 from pulsebot.errors import InvalidInput
 from pulsebot.views.dialect import parse
-from pulsebot.views.planner import stream_source, table_plan
+from pulsebot.views.planner import table_plan
 from pulsebot.views.source import BUILT_IN
 from pulsebot.views.statement import Create, Query
+from pulsebot.views.streamplan import stream_source
 
 CORPUS = 20_000
 SEED = 20_261_123

@@ -6,9 +6,10 @@ import pytest
 from pulsebot.event import TriggerData, trigger
 from pulsebot.views.dialect import parse_one
 from pulsebot.views.place import InvalidSql
-from pulsebot.views.planner import stream_source, table_plan
+from pulsebot.views.planner import table_plan
 from pulsebot.views.source import BUILT_IN
 from pulsebot.views.statement import Create
+from pulsebot.views.streamplan import stream_source
 from tests.views.samples import AT
 
 EVENT = trigger(
