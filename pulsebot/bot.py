@@ -14,13 +14,12 @@ import structlog
 
 from pulsebot.chat.base import Asker, Incoming
 from pulsebot.civil import zone_of
-from pulsebot.commands.base import CarryOut, Question
+from pulsebot.commands.base import CarryOut, Question, fine_since_ms
 from pulsebot.commands.table import COMMANDS
 from pulsebot.errors import InvalidInput
 from pulsebot.message import Message, Text
 from pulsebot.settings import Access, Settings
 from pulsebot.store.database import ReadOnly
-from pulsebot.window import DAY_MS, QUARTER_MS, bucket_start
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +45,7 @@ class Bot:
         self._database = database
         self._access: Mapping[str, Access] = dict(settings.access.items())
         self._zone = zone_of(settings.timezone)
-        self._fine_ms = int(settings.retention.minute_counts * DAY_MS)
+        self._minute_days = settings.retention.minute_counts
         self._chat_zones = {who: zone_of(name) for who, name in settings.chat_timezones.items()}
         self._now_ms = now_ms
         self._behind = behind
@@ -83,7 +82,7 @@ class Bot:
             now_ms,
             self._zone_of(incoming.asker),
             behind=self._behind(),
-            fine_since_ms=bucket_start(now_ms - self._fine_ms, QUARTER_MS),
+            fine_since_ms=fine_since_ms(now_ms, self._minute_days),
             text=incoming.text.strip().partition(name)[2].strip(),
         )
         if command.perform is not None and self._carry_out is not None:

@@ -15,7 +15,7 @@ from pulsebot.message import Message, Note
 from pulsebot.store import services
 from pulsebot.store.database import Connection
 from pulsebot.timespan import Timespan, parse_timespan
-from pulsebot.window import widen
+from pulsebot.window import DAY_MS, QUARTER_MS, bucket_start, widen
 
 MAX_ROWS = 40
 """Rows of a table in one reply; chats cut longer ones."""
@@ -47,6 +47,11 @@ class Question:
     def buckets(self, span: Timespan) -> tuple[int, int]:
         """Return the range of whole buckets that holds a span: what can be counted exactly."""
         return widen(span.start_ms, span.end_ms, fine_since_ms=self.fine_since_ms)
+
+
+def fine_since_ms(now_ms: int, minute_days: float) -> int:
+    """Return since when there are minutes, where they are kept for so many days."""
+    return bucket_start(now_ms - int(minute_days * DAY_MS), QUARTER_MS)
 
 
 Answer = Callable[[Connection, Question], Message]

@@ -6,6 +6,7 @@ from pulsebot.message import Code, Message, Part, Table, Text
 from pulsebot.phrases import ago, moment, plural
 from pulsebot.store import counts
 from pulsebot.store import crashes as kept
+from pulsebot.store.crashes import Group
 from pulsebot.store.database import Connection
 from pulsebot.timespan import Timespan
 
@@ -34,9 +35,8 @@ def _understand(connection: Connection, question: Question) -> tuple[str | None,
 
 
 def _of_all(connection: Connection, question: Question, span: Timespan) -> Message:
-    by_service = counts.by_service(connection, "crash", *question.buckets(span))
-    ranked = sorted(by_service.items(), key=lambda item: (-item[1], item[0]))
-    total = sum(by_service.values())
+    ranked = ranking(connection, question, span)
+    total = sum(count for _, count in ranked)
     parts: list[Part] = []
     if ranked:
         rows = tuple((name, f"{count:,}") for name, count in ranked[:MAX_ROWS])
@@ -47,9 +47,27 @@ def _of_all(connection: Connection, question: Question, span: Timespan) -> Messa
     return Message(title, (*parts, *small_print(question, span)))
 
 
+def ranking(connection: Connection, question: Question, span: Timespan) -> list[tuple[str, int]]:
+    """Return every service that crashed in a window with how often, most crashes first."""
+    by_service = counts.by_service(connection, "crash", *question.buckets(span))
+    return sorted(by_service.items(), key=lambda item: (-item[1], item[0]))
+
+
+def grouped(
+    connection: Connection,
+    question: Question,
+    service: str,
+    span: Timespan,
+    limit: int = MAX_ROWS,
+) -> tuple[int, list[Group]]:
+    """Return how often a service crashed in a window, and of what, most crashes first."""
+    start_ms, end_ms = question.buckets(span)
+    total = counts.total(connection, "crash", service, start_ms, end_ms)
+    return total, kept.groups(connection, service, start_ms, end_ms, limit)
+
+
 def _of_one(connection: Connection, question: Question, service: str, span: Timespan) -> Message:
-    total = counts.total(connection, "crash", service, *question.buckets(span))
-    groups = kept.groups(connection, service, *question.buckets(span), MAX_ROWS)
+    total, groups = grouped(connection, question, service, span)
     rows = tuple(
         (
             f"{group.error}: {group.message}"[:60] if group.message else group.error,

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pulsebot.commands.base import MAX_ROWS, Question, find_service, small_print
 from pulsebot.message import Fields, Message, Note, Part, Table, Text
 from pulsebot.phrases import ago, length, moment, plural, size
 from pulsebot.store import alerts, counts, messages, services, statuses
 from pulsebot.store.database import Connection
-from pulsebot.store.statuses import Instance
+from pulsebot.store.statuses import Change, Instance
 
 STALE_MS = 5 * 60_000
 """An instance not heard of for longer is marked: its status may no longer hold."""
@@ -38,11 +39,45 @@ def by_service(instances: Sequence[Instance]) -> dict[str, list[Instance]]:
     return groups
 
 
-def _of_all(connection: Connection, question: Question) -> Message:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a service is doing: its worst state and since when, how many instances are up of all.
+
+    `seen_ms` is when one of its instances was last heard of.
+    """
+
+    service: str
+    state: str
+    up: int
+    instances: int
+    since_ms: int
+    seen_ms: int
+
+    @classmethod
+    def of(cls, service: str, instances: Sequence[Instance]) -> "Standing":
+        """Return how a service with these instances, one at least, is doing."""
+        state = worst(instances)
+        return cls(
+            service,
+            state,
+            up=sum(i.state == "up" for i in instances),
+            instances=len(instances),
+            since_ms=max(i.since_ms for i in instances if i.state == state),
+            seen_ms=max(i.seen_ms for i in instances),
+        )
+
+
+def standings(connection: Connection) -> tuple[list[Standing], list[str]]:
+    """Return how every service is doing, the worst first; and those that never told a status."""
     groups = by_service(statuses.instances(connection))
-    silent = [name for name in services.names(connection) if name not in groups]
-    ranked = sorted(groups.items(), key=lambda item: (_WORST_FIRST.index(worst(item[1])), item[0]))
-    rows = tuple(_service_row(name, group, question.now_ms) for name, group in ranked[:MAX_ROWS])
+    found = [Standing.of(name, group) for name, group in groups.items()]
+    found.sort(key=lambda standing: (_WORST_FIRST.index(standing.state), standing.service))
+    return found, [name for name in services.names(connection) if name not in groups]
+
+
+def _of_all(connection: Connection, question: Question) -> Message:
+    ranked, silent = standings(connection)
+    rows = tuple(_service_row(standing, question.now_ms) for standing in ranked[:MAX_ROWS])
     parts: list[Part] = []
     if rows:
         parts.append(Table(("service", "state", "up", "for", "heard"), rows))
@@ -52,9 +87,9 @@ def _of_all(connection: Connection, question: Question) -> Message:
         more = ", …" if len(silent) > MAX_ROWS else ""
         parts.append(Text(f"No status ever came from: {', '.join(silent[:MAX_ROWS])}{more}"))
     parts.extend(_firing(connection, question))
-    bad = sum(worst(group) in {"down", "degraded"} for group in groups.values())
-    title = f"{plural(len(groups), 'service')}, " + (f"{bad} in trouble" if bad else "all well")
-    if not groups:
+    bad = sum(standing.state in {"down", "degraded"} for standing in ranked)
+    title = f"{plural(len(ranked), 'service')}, " + (f"{bad} in trouble" if bad else "all well")
+    if not ranked:
         title = "no status has arrived yet"
     return Message(title, (*parts, *small_print(question)))
 
@@ -71,23 +106,23 @@ def _firing(connection: Connection, question: Question) -> list[Part]:
     return [Table(("firing", "rule", "severity", "since", "because"), rows), *more]
 
 
-def _service_row(name: str, instances: list[Instance], now_ms: int) -> tuple[str, ...]:
-    state = worst(instances)
-    since_ms = max(i.since_ms for i in instances if i.state == state)
-    seen_ms = max(i.seen_ms for i in instances)
-    up = sum(i.state == "up" for i in instances)
+def _service_row(standing: Standing, now_ms: int) -> tuple[str, ...]:
     return (
-        name,
-        state,
-        f"{up} of {len(instances)}",
-        length(max(0, now_ms - since_ms)),
-        _heard(seen_ms, now_ms),
+        standing.service,
+        standing.state,
+        f"{standing.up} of {standing.instances}",
+        length(max(0, now_ms - standing.since_ms)),
+        _heard(standing.seen_ms, now_ms),
     )
 
 
+def stale(seen_ms: int, now_ms: int) -> bool:
+    """Tell whether what was last heard of is too old to go by."""
+    return now_ms - seen_ms > STALE_MS
+
+
 def _heard(seen_ms: int, now_ms: int) -> str:
-    stale = " (stale)" if now_ms - seen_ms > STALE_MS else ""
-    return ago(seen_ms, now_ms) + stale
+    return ago(seen_ms, now_ms) + (" (stale)" if stale(seen_ms, now_ms) else "")
 
 
 def _of_one(connection: Connection, question: Question, service: str) -> Message:
@@ -110,17 +145,24 @@ def _of_one(connection: Connection, question: Question, service: str) -> Message
 
 
 def _facts(connection: Connection, question: Question, service: str) -> tuple[tuple[str, str], ...]:
-    today = question.timespan((), "today")
     facts = [
-        (f"{counted}s today".replace("crashs", "crashes"),
-         f"{counts.total(connection, counted, service, today.start_ms, today.end_ms):,}")
-        for counted in ("trigger", "crash", "restart")
-    ]  # fmt: skip
+        (f"{counted}s today".replace("crashs", "crashes"), f"{count:,}")
+        for counted, count in counted_today(connection, question, service).items()
+    ]
     said = messages.latest(connection, service, 1)
     if said:
         at_ms, level, text = said[0]
         facts.append((f"last message ({level})", f"{text[:200]} ({ago(at_ms, question.now_ms)})"))
     return tuple(facts)
+
+
+def counted_today(connection: Connection, question: Question, service: str) -> dict[str, int]:
+    """Return the triggers, crashes and restarts of a service today, by what is counted."""
+    today = question.timespan((), "today")
+    return {
+        counted: counts.total(connection, counted, service, today.start_ms, today.end_ms)
+        for counted in ("trigger", "crash", "restart")
+    }
 
 
 def _instance_row(instance: Instance, now_ms: int) -> tuple[str, ...]:
@@ -135,9 +177,14 @@ def _instance_row(instance: Instance, now_ms: int) -> tuple[str, ...]:
     )
 
 
-def _history(connection: Connection, question: Question, service: str) -> list[Part]:
+def latest_changes(connection: Connection, question: Question, service: str) -> Sequence[Change]:
+    """Return a service's few latest changes of the last 7 days, newest first."""
     span = question.timespan((), "7d")
-    changes = statuses.changes(connection, service, span.start_ms, span.end_ms, _CHANGES)
+    return statuses.changes(connection, service, span.start_ms, span.end_ms, _CHANGES)
+
+
+def _history(connection: Connection, question: Question, service: str) -> list[Part]:
+    changes = latest_changes(connection, question, service)
     lines = [
         f"{moment(c.at_ms, question.zone)}  {c.instance or service}: "
         f"{c.previous or 'first seen'} → {c.state}" + (f" ({c.reason})" if c.reason else "")

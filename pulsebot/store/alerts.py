@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pulsebot.rules import alert as alerts
 from pulsebot.rules.alert import Alert
@@ -90,6 +91,7 @@ class Told:
     id: str
     rule: str
     key: str
+    service: str
     severity: str
     state: str
     started_ms: int
@@ -103,9 +105,58 @@ class Told:
 def of_service(connection: Connection, service: str, limit: int) -> list[Told]:
     """Return a service's newest alerts, firing ones first."""
     rows = connection.execute(
-        "SELECT id, rule, key, severity, state, started_ms, fired_ms, resolved_ms, count, reason,"
-        " receivers FROM alert WHERE service = ?"
-        " ORDER BY state = 'firing' DESC, started_ms DESC LIMIT ?",
+        f"{_SELECT} WHERE service = ?{_FIRING_FIRST} LIMIT ?",
         (service, limit),
     )
-    return [Told(*(*row[:-1], tuple(json.loads(row[-1])))) for row in rows]
+    return [_told(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which alerts to find: those that were open at any time in [start_ms, end_ms).
+
+    `state` and `service` are of any value where they are None.
+    """
+
+    start_ms: int
+    end_ms: int
+    state: str | None = None
+    service: str | None = None
+
+
+def within(connection: Connection, wanted: Wanted, limit: int) -> list[Told]:
+    """Return the newest alerts that are wanted, firing ones first."""
+    where = [
+        "started_ms < :end",
+        "(resolved_ms IS NULL OR resolved_ms >= :start)",
+        *["state = :state"] * (wanted.state is not None),
+        *["service = :service"] * (wanted.service is not None),
+    ]
+    values = {
+        "start": wanted.start_ms,
+        "end": wanted.end_ms,
+        "state": wanted.state,
+        "service": wanted.service,
+        "limit": limit,
+    }
+    rows = connection.execute(
+        f"{_SELECT} WHERE {' AND '.join(where)}{_FIRING_FIRST} LIMIT :limit", values
+    )
+    return [_told(row) for row in rows]
+
+
+def find(connection: Connection, alert_id: str) -> Told | None:
+    """Return one alert."""
+    row = connection.execute(f"{_SELECT} WHERE id = ?", (alert_id,)).fetchone()
+    return _told(row) if row else None
+
+
+_SELECT = (
+    "SELECT id, rule, key, service, severity, state, started_ms, fired_ms, resolved_ms, count,"
+    " reason, receivers FROM alert"
+)
+_FIRING_FIRST = " ORDER BY state = 'firing' DESC, started_ms DESC"
+
+
+def _told(row: tuple[Any, ...]) -> Told:
+    return Told(*row[:-1], receivers=tuple(json.loads(row[-1])))

@@ -1,7 +1,7 @@
 """Decisions: what was decided about an event or alert, and why."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,21 @@ def of_service(connection: Connection, service: str, limit: int) -> list[Decisio
     """Return the newest decisions about a service, newest first."""
     rows = connection.execute(f"{_SELECT} WHERE service = ?{_NEWEST}", (service, limit))
     return [_decision(row) for row in rows]
+
+
+def of_alerts(
+    connection: Connection, alert_ids: Sequence[str], limit: int
+) -> dict[str, list[Decision]]:
+    """Return the decisions about each of these alerts in their order, so many of each at most."""
+    return {
+        alert_id: [
+            _decision(row)
+            for row in connection.execute(
+                f"{_SELECT} WHERE alert_id = ? ORDER BY id LIMIT ?", (alert_id, limit)
+            )
+        ]
+        for alert_id in alert_ids
+    }
 
 
 _SELECT = (

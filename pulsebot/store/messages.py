@@ -41,9 +41,16 @@ def latest(connection: Connection, service: str, limit: int) -> list[tuple[int, 
 
 def newest(connection: Connection, service: str, limit: int) -> list[Kept]:
     """Return a service's newest messages whole, newest first."""
+    return within(connection, service, 0, 2**62, limit)
+
+
+def within(
+    connection: Connection, service: str, start_ms: int, end_ms: int, limit: int
+) -> list[Kept]:
+    """Return a service's newest messages of [start_ms, end_ms) whole, newest first."""
     rows = connection.execute(
         "SELECT at_ms, level, title, text, link, instance FROM app_message WHERE service = ?"
-        " ORDER BY at_ms DESC LIMIT ?",
-        (service, limit),
+        " AND at_ms >= ? AND at_ms < ? ORDER BY at_ms DESC LIMIT ?",
+        (service, start_ms, end_ms, limit),
     )
     return [Kept(*row) for row in rows]

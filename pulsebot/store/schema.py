@@ -206,6 +206,17 @@ def epochs_of_the_views_past(db: Database) -> None:
     _run(db.conn, _EPOCHS)
 
 
+_ALERTS_ASKED_FOR = """
+CREATE INDEX decision_alert ON decision (alert_id, id) WHERE alert_id IS NOT NULL;
+"""
+
+
+@migrations()
+def decisions_by_alert(db: Database) -> None:
+    """Find what was decided about an alert."""
+    _run(db.conn, _ALERTS_ASKED_FOR)
+
+
 def _run(connection: sqlite3.Connection, script: str) -> None:
     # Connection.executescript would commit the transaction that the migration runs in.
     for statement in script.split(";\n"):

@@ -1,5 +1,6 @@
 """Verdicts: what was decided about a service's alerts and events, why, and what came of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pulsebot.store import decisions, marks, outbox
@@ -20,7 +21,11 @@ class Verdict:
 
 def of_service(connection: Connection, service: str) -> list[Verdict]:
     """Return the newest verdicts about a service, newest first."""
-    found = decisions.of_service(connection, service, SHOWN)
+    return on(connection, decisions.of_service(connection, service, SHOWN))
+
+
+def on(connection: Connection, found: Sequence[Decision]) -> list[Verdict]:
+    """Return what came of decisions, in their order."""
     ids = {(d, to): _draft(d, to) for d in found for to in d.receivers}
     fates = outbox.fates(connection, list(ids.values()))
     return [Verdict(d, tuple((to, fates.get(ids[d, to])) for to in d.receivers)) for d in found]
