@@ -42,6 +42,7 @@ from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
 from pulsebot.viewfile import Declared
+from pulsebot.web.api.serving import Api
 from pulsebot.web.auth import guarded
 from pulsebot.web.board.changes import Changes
 from pulsebot.web.board.hub import Hub
@@ -174,8 +175,10 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
             )
             routes = [*probes.routes(), *(route for chat in chats for route in chat.http_routes())]
             queries = Queries(desk, hub.closed)
+            api = Api(database, settings, now_ms=now_ms, behind=pipeline.lag)
             pages = Pages(hub, roster, desk.builder.progress_of)
-            routes += guarded([*queries.routes(), *pages.routes()], settings.web, time.time)
+            behind_guard = [*queries.routes(), *api.routes(), *pages.routes()]
+            routes += guarded(behind_guard, settings.web, time.time)
             app.address = await stack.enter_async_context(serving(settings.web, routes))
             await stack.enter_async_context(hub.running())
         await _begin(app)

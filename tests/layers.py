@@ -57,7 +57,7 @@ NEIGHBOURS = {
     ("rebuild", "materialize"): "groups triggers as intake does",
     ("rebuild", "sift"): "reads the log as intake does",
     ("scheduler", "daybook"): "asks it for the day a digest tells about",
-    ("web", "commands"): "calls a status stale when /status does",
+    ("web", "commands"): "the API puts the same questions; the board calls stale what they do",
     ("web", "delivery"): "shows its figures",
     ("web", "materialize"): "asks the views that it keeps",
     ("web", "pipeline"): "shows its figures",
@@ -72,6 +72,7 @@ FAMILIES: Mapping[str, frozenset[str]] = {
     "pulsebot.commands": frozenset({"base", "rows"}),
     "pulsebot.rules.conditions": frozenset({"base"}),
     "pulsebot.stream": frozenset({"base", "config"}),
+    "pulsebot.web.api": frozenset({"base", "messages", "openapi", "parameters", "table"}),
     "crawler.probes": frozenset({"base", "pattern", "tail", "trace"}),
 }
 WIRING = frozenset({"open", "table"})

@@ -159,4 +159,4 @@ _FIRING_FIRST = " ORDER BY state = 'firing' DESC, started_ms DESC"
 
 
 def _told(row: tuple[Any, ...]) -> Told:
-    return Told(*row[:-1], receivers=tuple(json.loads(row[-1])))
+    return Told(*(*row[:-1], tuple(json.loads(row[-1]))))

@@ -9,13 +9,12 @@ what it guards.
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
 from urllib.parse import quote
 
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Match, NoMatchFound, Router
+from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pulsebot.address import ip, is_loopback, parse_network
@@ -23,6 +22,7 @@ from pulsebot.settings import Web
 from pulsebot.web import login, session
 from pulsebot.web.headers import Secured
 from pulsebot.web.problem import ProblemResponse
+from pulsebot.web.routing import Below
 
 API = "/api/"
 """Below this path refusals are told to machines, and nobody is sent to the login page."""
@@ -151,22 +151,6 @@ def _answer(request: Request, refused: Refusal) -> Response:
     return answer
 
 
-class _Everything(BaseRoute):
-    """Matches every path; a Mount would not match one with a line break in it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
-
-    def url_path_for(self, name: str, /, **path_params: object) -> NoReturn:
-        raise NoMatchFound(name, path_params)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-
-
 def guarded(
     routes: Sequence[BaseRoute], settings: Web, now_s: Callable[[], float]
 ) -> list[BaseRoute]:
@@ -176,5 +160,5 @@ def guarded(
     which there are.
     """
     guard = Guard(Router(routes, redirect_slashes=False), settings, now_s)
-    pages = [*login.routes(settings, now_s), _Everything(guard)]
-    return [_Everything(Secured(ExceptionMiddleware(Router(pages, redirect_slashes=False))))]
+    pages = [*login.routes(settings, now_s), Below("/", guard)]
+    return [Below("/", Secured(ExceptionMiddleware(Router(pages, redirect_slashes=False))))]
