@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TypeVar
 
+import hypothesis
 import pytest
 
 from tests.kafka import provision
@@ -21,6 +22,10 @@ from tests.kafka.provision import External, Unavailable
 from tests.notrun import NOT_RUN, not_run
 from tests.postgres import provision as postgres_provision
 from tests.postgres.server import Databases, PostgresServer
+
+# Tests never time things: a machine that is busy is not a fault.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 KAFKA_FIXTURES = {"kafka", "kafka_own", "kafka_cluster"}
 POSTGRES_FIXTURES = {"postgres", "postgres_own"}
