@@ -26,7 +26,7 @@ async def deaf(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
     """Connect a page that asks for events and never reads them."""
     parts = urlsplit(address)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1)
-    writer.write(b"GET /live?page=services HTTP/1.1\r\nHost: bot\r\n\r\n")
+    writer.write(b"GET /live?page=services HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await writer.drain()
     return reader, writer
 
