@@ -102,6 +102,7 @@ def confined(path: Path, relation: Relation, *, inside: bool = False) -> Connect
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     for name in FUNCTIONS.keys() - _OWN:
         connection.create_function(name, -1, _callable(FUNCTIONS[name]), deterministic=True)
+    connection.execute("PRAGMA case_sensitive_like=ON")  # as views compare
     connection.set_authorizer(_authorizer(relation, inside=inside))
     return connection
 
@@ -141,7 +142,7 @@ _OWN = frozenset({"ABS", "COALESCE", "IFNULL", "LENGTH", "LOWER", "REPLACE", "RO
                   "SUBSTRING", "TRIM", "UPPER"})  # fmt: skip
 """What SQLite computes in the same way, and quicker."""
 
-_OPERATORS = frozenset({"LIKE", "->"})
+_OPERATORS = frozenset({"LIKE", "->>"})
 _FUNCTIONS = AGGREGATES | SCALARS | FUNCTIONS.keys() | _OPERATORS
 
 

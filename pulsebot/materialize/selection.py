@@ -5,7 +5,7 @@ list. Times of windows may be compared with texts, which mean the view's own zon
 must not run anything.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,7 +29,7 @@ _PARTS = frozenset(
         exp.Select, exp.Star, exp.Column, exp.Identifier, exp.Var, exp.Table, exp.TableAlias,
         exp.Alias, exp.From, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Limit,
         exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Anonymous, exp.Distinct,
-        exp.Case, exp.If, exp.Cast, exp.DataType, exp.JSONExtract, exp.DPipe,
+        exp.Case, exp.If, exp.Cast, exp.DataType, exp.JSONExtract, exp.Bracket, exp.DPipe,
         exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Is, exp.Between, exp.In,
         exp.Like, exp.Escape, exp.And, exp.Or, exp.Not,
         exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg,
@@ -123,7 +123,39 @@ def _translated(query: Query, relation: Relation) -> exp.Select:
     for ordered in select.find_all(exp.Ordered):
         _in_milliseconds(ordered, relation)
     _name_columns(select, relation)
+    for kind, translate in _MEANT.items():
+        for part in reversed(list(select.find_all(kind))):  # inner ones first
+            translate(part)
     return select
+
+
+def _element(part: exp.Expr) -> None:
+    """Take an element out of a list or map, which views keep as JSON: a text, not JSON again."""
+    key = part.expressions[0] if isinstance(part, exp.Bracket) else part.expression
+    if isinstance(key, exp.Literal) and key.is_int:
+        key = exp.Literal.number(int(key.this) - 1)  # ours count from 1, SQLite's from 0
+    part.replace(exp.JSONExtractScalar(this=part.this.copy(), expression=key.copy()))
+
+
+def _whole(part: exp.Expr) -> None:
+    """Let whole numbers give a whole number, as views do."""
+    part.set("typed", True)
+
+
+def _escaping(part: exp.Expr) -> None:
+    r"""Let `\` make the next character plain, as views do."""
+    if not isinstance(part.parent, exp.Escape):
+        escape = exp.Literal.string("\\")
+        part.replace(exp.Escape(this=part.copy(), expression=escape))
+
+
+_MEANT: Mapping[type[exp.Expr], Callable[[exp.Expr], None]] = {
+    exp.JSONExtract: _element,
+    exp.Bracket: _element,
+    exp.Div: _whole,
+    exp.Like: _escaping,
+}
+"""What SQLite understands otherwise than views do."""
 
 
 def _rendered(part: exp.Expr, query: Query) -> str:

@@ -11,7 +11,7 @@ from pulsebot.event import Event, encode
 from pulsebot.ruleset import Ruleset
 from pulsebot.settings import Settings, Web
 from pulsebot.stream.base import Outgoing
-from pulsebot.stream.config import LocalStream
+from pulsebot.stream.config import LocalStream, Topics
 from pulsebot.stream.open import open_writer
 from tests.fakes.world import NO_RULES
 
@@ -24,7 +24,9 @@ GROUP BY SERVICE_ID
 
 def site(folder: Path, web: Web | None = None) -> Settings:
     """Return the settings of an installation in a folder, without a web server unless asked."""
-    return Settings(stream=LocalStream(path=folder / "log.db"), database=folder / "bot.db", web=web)
+    kept = Topics(retention_days=36_500)  # what is sent has times of its own, whatever the date
+    stream = LocalStream(path=folder / "log.db", topics=kept)
+    return Settings(stream=stream, database=folder / "bot.db", web=web)
 
 
 async def send(settings: Settings, *sent: Event) -> None:

@@ -73,6 +73,22 @@ async def test_queries_know_the_functions_of_views(desk: Desk) -> None:
     assert await rows(desk, grouped) == [(EVIL, 6), ("svc-a", 6)]
 
 
+async def test_queries_mean_what_views_mean(desk: Desk) -> None:
+    r"""Whole numbers divide to whole ones, LIKE minds case and `\`, elements of lists are plain."""
+    await desk.execute("CREATE TABLE L AS SELECT COLLECT_LIST(SERVICE_ID) FROM SERVICE_TRIGGER")
+    await desk.builder.built()
+    query = "SELECT COUNT / 2, COUNT % 2 FROM PER_DAY WHERE COUNT = 3 AND SERVICE_ID LIKE 'svc%'"
+    assert await rows(desk, query) == [(1, 1)]
+    for pattern, found in (("SVC%", 0), ("svc\\-_", 3), ("svc\\_a", 0)):
+        query = f"SELECT COUNT(*) FROM PER_DAY WHERE SERVICE_ID LIKE '{pattern}'"  # noqa: S608 - ours
+        assert await rows(desk, query) == [(found,)]
+    [(first, last)] = await rows(
+        desk, "SELECT COLLECT_LIST_SERVICE_ID[1], COLLECT_LIST_SERVICE_ID[7] FROM L"
+    )
+    assert first in {"svc-a", EVIL}
+    assert last is None
+
+
 @pytest.mark.parametrize(
     ("condition", "counts"),
     [

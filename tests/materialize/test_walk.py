@@ -14,7 +14,7 @@ from pulsebot.settings import Settings
 from pulsebot.store import viewcatalog
 from pulsebot.store.database import Connection, connect
 from pulsebot.stream.base import Outgoing
-from pulsebot.stream.config import LocalStream
+from pulsebot.stream.config import LocalStream, Topics
 from pulsebot.stream.open import open_writer
 from pulsebot.views.place import InvalidSql
 from tests.fakes.world import NO_RULES
@@ -30,7 +30,7 @@ DAY = datetime(2026, 11, 20, tzinfo=UTC)
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Return an installation on the embedded log."""
-    stream = LocalStream(path=tmp_path / "log.db")
+    stream = LocalStream(path=tmp_path / "log.db", topics=Topics(retention_days=36_500))
     return Settings(stream=stream, database=tmp_path / "bot.db", web=None)
 
 

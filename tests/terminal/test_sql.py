@@ -21,7 +21,8 @@ def written(folder: Path) -> Settings:
     """Write a settings file that says where everything is; return the settings."""
     settings = site(folder)
     (folder / "pulsebot.yaml").write_text(
-        f"stream: {{type: local, path: {folder / 'log.db'}}}\ndatabase: {folder / 'bot.db'}\n"
+        f"stream: {{type: local, path: {folder / 'log.db'}, topics: {{retention_days: 36500}}}}\n"
+        f"database: {folder / 'bot.db'}\n"
     )
     return settings
 
