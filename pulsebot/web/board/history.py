@@ -11,10 +11,13 @@ from pulsebot.store.database import Connection
 from pulsebot.store.statuses import Change, Instance
 from pulsebot.web.board.charts import Bar, Segment
 from pulsebot.web.board.spans import Spans
-from pulsebot.window import DAY_MS, HOUR_MS
+from pulsebot.window import HOUR_MS
 
 DAYS = 30
 WEEKS = 12
+REACHES = (1, 6, 24)
+"""Hours that a timeline may show."""
+
 CHANGES = 500
 """Changes of status on one timeline; older ones are in the store."""
 
@@ -76,33 +79,47 @@ def _bars(
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The states of one instance over the last 24 hours."""
+    """The states of one instance."""
 
     instance: str
     state: str
     segments: tuple[Segment, ...]
 
 
-def lanes(
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The states of a service's instances over its last hours, up to now."""
+
+    hours: int
+    lanes: tuple[Lane, ...]
+
+
+def timeline(
     connection: Connection, instances: Sequence[Instance], spans: Spans, now_ms: int
-) -> list[Lane]:
-    """Return a timeline of each of these instances of one service, up to now."""
+) -> Timeline:
+    """Return a lane for each of these instances of one service.
+
+    It reaches back a day, or no further than a service that has just come needs.
+    """
     if not instances:
-        return []
+        return Timeline(REACHES[-1], ())
     service = instances[0].service
-    start_ms = now_ms - DAY_MS
     changes = statuses.changes(connection, service, 0, now_ms + HOUR_MS, CHANGES)
+    first_ms = min((change.at_ms for change in changes), default=0)
+    hours = next((h for h in REACHES if now_ms - h * HOUR_MS <= first_ms), REACHES[-1])
     by_instance: dict[str, list[Change]] = {}
     for change in reversed(changes):
         by_instance.setdefault(change.instance, []).append(change)
-    return [
+    start_ms = now_ms - hours * HOUR_MS
+    lanes = (
         Lane(
             instance.instance or service,
             instance.state,
             tuple(_segments(by_instance.get(instance.instance, ()), start_ms, now_ms, spans)),
         )
         for instance in instances
-    ]
+    )
+    return Timeline(hours, tuple(lanes))
 
 
 def _segments(
@@ -115,8 +132,8 @@ def _segments(
             until = "now" if end_ms == now_ms else moment(end_ms, spans.zone)
             told = f"{change.state} {moment(change.at_ms, spans.zone)} to {until}"
             yield Segment(
-                (first - start_ms) / DAY_MS,
-                (last - start_ms) / DAY_MS,
+                (first - start_ms) / (now_ms - start_ms),
+                (last - start_ms) / (now_ms - start_ms),
                 change.state,
                 f"{told}: {change.reason}" if change.reason else told,
             )

@@ -64,7 +64,7 @@ class Service:
             "zone": spans.zone,
             "known": services.find(connection, self.name),
             "instances": instances,
-            "lanes": history.lanes(connection, instances, spans, now_ms),
+            "past": history.timeline(connection, instances, spans, now_ms),
             "charts": history.charts(connection, self.name, spans, now_ms),
             "crash_days": CRASH_DAYS,
             "crashed": self._crashed(connection, now_ms),
