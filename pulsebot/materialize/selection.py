@@ -129,9 +129,14 @@ def _translated(query: Query, relation: Relation) -> exp.Select:
     return select
 
 
+def _keys(part: exp.Expr) -> list[exp.Expr]:
+    found = part.expressions if isinstance(part, exp.Bracket) else [part.args.get("expression")]
+    return [key for key in found if key]
+
+
 def _element(part: exp.Expr) -> None:
     """Take an element out of a list or map, which views keep as JSON: a text, not JSON again."""
-    key = part.expressions[0] if isinstance(part, exp.Bracket) else part.expression
+    [key] = _keys(part)
     if isinstance(key, exp.Literal) and key.is_int:
         key = exp.Literal.number(int(key.this) - 1)  # ours count from 1, SQLite's from 0
     part.replace(exp.JSONExtractScalar(this=part.this.copy(), expression=key.copy()))
@@ -181,6 +186,8 @@ def _check(query: Query) -> None:
             raise InvalidSql(f"{word} is not supported in a query", query.place(part))
         if isinstance(part, exp.Anonymous):
             _check_function(part, query)
+        if isinstance(part, exp.JSONExtract | exp.Bracket) and len(_keys(part)) != 1:
+            raise InvalidSql("expected one element: TAGS['env'], DATA->'field'", query.place(part))
     if other := [name for name, value in select.args.items() if value and name not in _CLAUSES]:
         raise InvalidSql(f"{other[0].upper()} is not supported in a query", query.place(select))
     limit = select.args.get("limit")

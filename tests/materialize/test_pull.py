@@ -1,9 +1,10 @@
 """Pull queries: what they answer, and that nothing else can be done with them."""
 
 import asyncio
+import random
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pulsebot.event import TriggerData
 from pulsebot.materialize import pull
 from pulsebot.materialize.desk import Desk
 from pulsebot.materialize.pull import AT_ONCE, WAITING, Limits, Pulls
-from pulsebot.materialize.selection import Selection
+from pulsebot.materialize.selection import Selection, following, reads, selection
 from pulsebot.views.dialect import parse_one
 from pulsebot.views.place import InvalidSql
 from pulsebot.views.statement import Query
@@ -295,3 +296,37 @@ async def test_a_slow_query_delays_no_event(desk: Desk, tmp_path: Path) -> None:
     for task in slow:
         task.cancel()
     await asyncio.gather(*slow, return_exceptions=True)
+
+
+SUMS = """SELECT SERVICE_ID , SUM ( COUNT ) AS N FROM PER_DAY p WHERE WINDOWSTART BETWEEN
+ '2026-11-20' AND '2026-11-21T00:00+01:00' GROUP BY SERVICE_ID HAVING N > 5 ORDER BY N LIMIT 5"""
+CASES = """SELECT CASE WHEN COUNT > 1 THEN UCASE ( SERVICE_ID ) ELSE 'x' END
+ , CAST ( COUNT AS STRING ) FROM PER_DAY
+ WHERE SERVICE_ID LIKE 'a%' AND COUNT IN ( 1 , 2 ) OR NOT COUNT IS NULL"""
+PUSH = """SELECT COUNT / 0 , - COUNT , SERVICE_ID [ 1 ] , SERVICE_ID -> 'x' , ROUND ( COUNT , 99 )
+ FROM PER_DAY WHERE ( WINDOWEND <> '2026-01-01' ) = TRUE EMIT CHANGES LIMIT 3"""
+CORPUS = (SUMS, CASES, PUSH)
+STRANGE = ("'", '"', "--", "/*", "\x00", "[", "1e999", "UNION", "OVER", "?", "@", "::", "GLOB", "é")
+
+
+async def test_mutated_queries_are_answered_or_refused(desk: Desk, tmp_path: Path) -> None:
+    """Whatever people type, they get rows or words: never another error."""
+    chance = random.Random(7)  # noqa: S311 - the same each time
+    words = [*STRANGE, *{word for text in CORPUS for word in text.split()}]
+    good = await selection_of(desk, "")
+    answered = 0
+    for _ in range(1_500):
+        mutated = chance.choice(CORPUS).split()
+        for _ in range(chance.randint(0, 3)):
+            at = chance.randrange(len(mutated))
+            change = [[chance.choice(words)], [mutated[at], chance.choice(words)], []]
+            mutated[at : at + 1] = chance.choice(change)
+        with suppress(InvalidInput):
+            query = parse_one(" ".join(mutated))
+            assert isinstance(query, Query)
+            reads(query)
+            asked = (following if query.emit else selection)(query, good.relation)
+            if isinstance(asked, Selection):
+                pull.run(tmp_path / "bot.db", asked, Limits(seconds=60), lambda: False)
+                answered += 1
+    assert answered > 50

@@ -50,6 +50,11 @@ rules:
 routes:
   - {match: {severity: critical}, to: ["webhook:pager"], then: stop}
 """
+VIEWS = """
+CREATE TABLE TRIGGER_PER_DAY AS
+SELECT SERVICE_ID, COUNT(*) FROM SERVICE_TRIGGER WINDOW TUMBLING (SIZE 1 DAY) GROUP BY SERVICE_ID;
+CREATE TABLE CRASHES AS SELECT COUNT(*) FROM SERVICE_CRASH;
+"""
 
 MISTAKES: tuple[tuple[str, dict[str, Any], int, str | None, str], ...] = (
     ("/services/svc-c", {}, 404, "service", "did you mean svc-b or svc-a"),
@@ -64,6 +69,9 @@ MISTAKES: tuple[tuple[str, dict[str, Any], int, str | None, str], ...] = (
     ("/unstable", {"window": ["1d", "2d"]}, 422, "window", "give it once"),
     ("/unstable", {"window": "7" * 9000}, 422, "query", "longer than 8,192 bytes"),
     ("/alerts", {"state": "fired"}, 422, "state", "must be firing, pending or resolved"),
+    ("/views/TRIGGER_PER_DAI", {}, 404, "name", "did you mean TRIGGER_PER_DAY?"),
+    ("/views/SERVICE_CRASH/rows", {}, 404, "name", "there is no view"),
+    ("/views/CRASHES/rows", {"window": "today"}, 422, "window", "has no windows"),
     ("/service", {}, 404, None, "see /api/v1/openapi.json"),
     ("/services/", {}, 422, "service", "1 to 1,020 characters"),
 )
@@ -117,6 +125,7 @@ def past() -> list[Event]:
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     """Run the whole app on a log with a past, until all of it is told."""
     (tmp_path / "rules.yaml").write_text(RULES)
+    (tmp_path / "views.sql").write_text(VIEWS)
     async with FakeReceiver() as pager:
         settings = Settings(
             stream=LocalStream(path=tmp_path / "log.db"),
@@ -133,13 +142,14 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
                     for event in told
                 ]
             )
-        ruleset = load_rules([tmp_path / "rules.yaml"], chats={"webhook"})
+        ruleset = load_rules([tmp_path], chats={"webhook"})
         async with app.opened(settings, ruleset) as bot:
             running = asyncio.create_task(app.run(bot))
             async with asyncio.timeout(60):
                 while bot.pipeline.intake.totals.events < len(told) or not pager.received:  # noqa: ASYNC110 - the state of another task
                     await asyncio.sleep(0.01)
                 await bot.delivery.idle()
+                await bot.desk.builder.built()
             async with httpx.AsyncClient(base_url=bot.address or "", trust_env=False) as client:
                 yield Site(bot, client)
             bot.stop.set()
@@ -243,6 +253,35 @@ async def test_a_name_of_a_service_may_hold_anything(site: Site) -> None:
         told = await site.get(f"/services/{part}/triggers", window="2h")
         assert (told["service"], told["count"]) == (name, 1)
     assert {line["service"] for line in (await site.get("/services"))["services"]} > set(HOSTILE)
+
+
+async def test_views_tell_what_they_are(site: Site) -> None:
+    """Columns, windows, zone, file, and since when they are complete."""
+    crashes, per_day = (await site.get("/views"))["views"]
+    assert (crashes["name"], crashes["windows"], crashes["state"]) == ("CRASHES", None, "live")
+    assert (await site.get("/views/trigger_per_day"))["view"] == per_day
+    assert (per_day["windows"], per_day["zone"]) == ("TUMBLING 1 DAY", "Europe/Berlin")
+    assert (per_day["building"], per_day["complete_since"]) == (None, None)
+    assert per_day["columns"] == [
+        {"name": "SERVICE_ID", "type": "STRING", "key": True},
+        {"name": "COUNT", "type": "BIGINT", "key": False},
+    ]
+    assert per_day["file"].endswith("views.sql")
+
+
+async def test_rows_of_a_view_by_key_and_window(site: Site) -> None:
+    """The newest windows first, no more than asked for, and whether there are more."""
+    rows = "/views/TRIGGER_PER_DAY/rows"
+    told = await site.get(rows, key="svc-a")
+    assert sum(row["COUNT"] for row in told["rows"]) == 5
+    starts = [row["WINDOWSTART"] for row in told["rows"]]
+    assert starts == sorted(starts, reverse=True)
+    told = await site.get(rows, window="2h", limit=1)
+    assert (len(told["rows"]), told["more"]) == (1, True)
+    every = await site.get(rows, window="2h")
+    assert {row["SERVICE_ID"] for row in every["rows"]} == {"svc-a", *HOSTILE}
+    assert (await site.get(rows, key="nobody"))["rows"] == []
+    assert (await site.get("/views/CRASHES/rows"))["rows"] == [{"COUNT": 3}]
 
 
 async def test_the_api_only_reads(site: Site) -> None:

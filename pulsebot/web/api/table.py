@@ -1,6 +1,6 @@
 """The table of endpoints: a new one is a file beside this, and a line here."""
 
-from pulsebot.web.api import alerts, crashes, messages, service, services, triggers, unstable
+from pulsebot.web.api import alerts, crashes, messages, service, services, triggers, unstable, views
 from pulsebot.web.api.base import Endpoint
 
 ENDPOINTS = (
@@ -13,4 +13,7 @@ ENDPOINTS = (
     Endpoint("/unstable", unstable.unstable),
     Endpoint("/alerts", alerts.alerts),
     Endpoint("/alerts/{id}", alerts.alert),
+    Endpoint("/views", views.views),
+    Endpoint("/views/{name}", views.view),
+    Endpoint("/views/{name}/rows", views.rows),
 )
