@@ -57,9 +57,10 @@ class Hub:
     async def look(self, address: str, subject: Subject) -> Topic:
         """Return the topic of an address, drawn within the last moments."""
         topic, subject = self._topics.setdefault(address, (Topic(), subject))
-        now = asyncio.get_running_loop().time()
-        if now - topic.drawn_at >= PACE_S:
-            await self._draw([(topic, subject)])
+        topic.looked_at = asyncio.get_running_loop().time()
+        async with self._drawing:  # whoever waited here finds it drawn
+            if asyncio.get_running_loop().time() - topic.drawn_at >= PACE_S:
+                await self._draw([(topic, subject)])
         self._limit()
         return topic
 
@@ -90,19 +91,20 @@ class Hub:
 
     async def _draw_safely(self, watched: list[tuple[Topic, Subject]]) -> None:
         try:
-            await self._draw(watched)
+            async with self._drawing:
+                await self._draw(watched)
         except Exception:
             log.exception("the board could not be drawn; trying again")
 
     async def _draw(self, pairs: list[tuple[Topic, Subject]]) -> None:
-        async with self._drawing:
-            vitals = self._vitals()
-            pictures = await self._database.read(self._pictures, [s for _, s in pairs], vitals)
-            now = asyncio.get_running_loop().time()
-            for (topic, _), picture in zip(pairs, pictures, strict=True):
-                topic.drawn_at, topic.at_ms = now, vitals.at_ms
-                if picture is not None:
-                    topic.show(picture)
+        """Draw these now; the caller holds the lock."""
+        vitals = self._vitals()
+        pictures = await self._database.read(self._pictures, [s for _, s in pairs], vitals)
+        now = asyncio.get_running_loop().time()
+        for (topic, _), picture in zip(pairs, pictures, strict=True):
+            topic.drawn_at, topic.at_ms = now, vitals.at_ms
+            if picture is not None:
+                topic.show(picture)
 
     def _pictures(
         self, connection: Connection, subjects: list[Subject], vitals: Vitals
@@ -115,10 +117,10 @@ class Hub:
     def _forget(self) -> None:
         now = asyncio.get_running_loop().time()
         for address, (topic, _) in list(self._topics.items()):
-            if not topic.watched and now - topic.drawn_at > KEPT_S:
+            if not topic.watched and now - topic.looked_at > KEPT_S:
                 del self._topics[address]
 
     def _limit(self) -> None:
-        idle = [(t.drawn_at, a) for a, (t, _) in self._topics.items() if not t.watched]
+        idle = [(t.looked_at, a) for a, (t, _) in self._topics.items() if not t.watched]
         for _, address in sorted(idle)[: max(0, len(self._topics) - MAX_TOPICS)]:
             del self._topics[address]

@@ -21,6 +21,8 @@ class Topic:
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(4)
         self.version = 0
+        self.looked_at = 0.0
+        """Loop time when somebody last asked for it."""
         self.at_ms = 0
         """Time of what is shown."""
         self.cells: dict[str, Markup] = {}
