@@ -7,7 +7,7 @@ who is told (`decide` and `delivery` do).
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
@@ -23,9 +23,6 @@ BATCH = 4000
 
 POLL_S = 0.25
 TICK_MS = 1000
-BEHIND_TICK_MS = 5000
-"""While batches come full, time passes in longer steps: asking for the ends costs a round trip."""
-
 STALL_TICKS = 30
 """A lag that this many ticks saw and no read has lessened is of records that nobody can read.
 
@@ -66,6 +63,7 @@ class Pipeline:
         self._ticked_ms = 0
         self._fruitless = 0
         self._ahead: asyncio.Task[Sequence[Record]] | None = None
+        self._asking: asyncio.Task[Mapping[Partition, int]] | None = None
 
     @property
     def positions(self) -> Mapping[Partition, int]:
@@ -95,7 +93,8 @@ class Pipeline:
                 await self.step()
         finally:
             await self._let_go()
-        await self._tick()
+        self._ticked_ms = self._now_ms()
+        await self._tick(self._reader.ends())
 
     async def step(self) -> None:
         """Read and commit one batch, and tick when a second has passed."""
@@ -105,9 +104,7 @@ class Pipeline:
             await self._commit(records, gaps)
         if records:
             self._fruitless = 0
-        pause_ms = BEHIND_TICK_MS if len(records) == BATCH else TICK_MS
-        if self._now_ms() - self._ticked_ms >= pause_ms:
-            await self._tick()
+        await self._pass_time(is_behind=len(records) == BATCH)
 
     async def _read(self) -> Sequence[Record]:
         """Return the next batch; while batches come full, the one after it is read beside."""
@@ -121,11 +118,12 @@ class Pipeline:
         return await self._reader.read(max_records=BATCH, timeout_s=POLL_S)
 
     async def _let_go(self) -> None:
-        """End a read beside: what it found was not taken in, so it is read again some day."""
-        reading, self._ahead = self._ahead, None
-        if reading is not None:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+        """End what runs beside: what a read found was not taken in, so it is read again."""
+        beside = [task for task in (self._ahead, self._asking) if task is not None]
+        self._ahead = self._asking = None
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
 
     def lag(self) -> int:
         """Return how many records are not consumed yet, as of the last tick."""
@@ -173,10 +171,19 @@ class Pipeline:
         while not await self._attempt(self.intake.load):
             continue
 
-    async def _tick(self) -> None:
-        self._ticked_ms = self._now_ms()
+    async def _pass_time(self, *, is_behind: bool) -> None:
+        """Tick when it is time; while behind, the ends are asked for beside."""
+        if self._asking is None and self._now_ms() - self._ticked_ms >= TICK_MS:
+            self._ticked_ms = self._now_ms()
+            self._asking = asyncio.create_task(self._reader.ends(), name="ask-ends")
+        if self._asking is not None and (self._asking.done() or not is_behind):
+            asking, self._asking = self._asking, None
+            await self._tick(asking)
+
+    async def _tick(self, asking: Awaitable[Mapping[Partition, int]]) -> None:
+        """Let time pass up to when it was asked for the ends, if all before them was read."""
         try:
-            self.ends = await self._reader.ends()
+            self.ends = await asking
         except StreamError as error:
             self._say(str(error))
             return

@@ -13,6 +13,14 @@ from pulsebot.stream.base import Partition, Record
 from pulsebot.stream.config import KafkaStream
 from pulsebot.stream.kafka.closing import close_consumer
 from pulsebot.stream.kafka.connection import client_options, started
+from pulsebot.stream.kafka.record import yield_lean_records
+
+FETCH_WAIT_MS = 100
+"""How long a broker holds back the answer to a fetch while it has no records.
+
+It answers one request of a connection after the other: partitions that have records again, and
+questions for ends, wait behind such a fetch.
+"""
 
 
 class Consumer:
@@ -24,11 +32,13 @@ class Consumer:
     @classmethod
     async def connect(cls, settings: KafkaStream) -> Self:
         """Return a consumer that is connected, however long that takes."""
+        yield_lean_records()
         options = client_options(settings) | {
             "enable_auto_commit": False,
             # A position that is gone shall be told, not silently replaced.
             "auto_offset_reset": "none",
             "isolation_level": "read_committed",
+            "fetch_max_wait_ms": FETCH_WAIT_MS,
         }
 
         def make() -> AIOKafkaConsumer:
