@@ -41,20 +41,24 @@ class Decider:
         self._engine = Engine(self.ruleset.rules)
         self._engine.load(alerts.load_states(connection))
 
-    def decide(self, connection: Connection, arrivals: Iterable[Arrival], now_ms: int) -> None:
-        """Evaluate events, each with its event time and its log time, in their order."""
+    def evaluate(self, arrivals: Iterable[Arrival]) -> list[Outcome]:
+        """Evaluate events, each with its event time and its log time, in their order.
+
+        What is found, and what changed in the rules' state, is for `keep` to write.
+        """
         concerns, process = self._engine.concerns, self._engine.process
         outcomes: list[Outcome] = []
         for event, time_ms, log_ms, _ in arrivals:
             if concerns(event):
                 outcomes.extend(process(event, log_ms, time_ms))
-        self._keep(connection, outcomes, now_ms)
+        return outcomes
 
     def advance(self, connection: Connection, now_ms: int) -> None:
         """Let time pass up to `now_ms`: what was due before it happens at its own time."""
-        self._keep(connection, self._engine.advance(now_ms), now_ms)
+        self.keep(connection, self._engine.advance(now_ms), now_ms)
 
-    def _keep(self, connection: Connection, outcomes: Sequence[Outcome], now_ms: int) -> None:
+    def keep(self, connection: Connection, outcomes: Sequence[Outcome], now_ms: int) -> None:
+        """Write what changed in the rules' state, and tell what was found."""
         dirty = self._engine.take_dirty()
         alerts.save_states(connection, dirty)
         alerts.save(connection, _alerts(dirty, outcomes))

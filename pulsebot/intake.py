@@ -10,13 +10,14 @@ absurd. Neither the wall clock nor the ends of batches decide anything.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pulsebot.decide import Decider
 from pulsebot.event import AppMessage, Crash, Status, Trigger
 from pulsebot.fingerprint import fingerprint
 from pulsebot.materialize.live import LiveViews
 from pulsebot.materialize.tail import Tails
+from pulsebot.rules.engine import Outcome
 from pulsebot.settings import Clock
 from pulsebot.sift import Arrival, Batch, Sifter, letter_of
 from pulsebot.store import counts, crashes, deadletters, messages, positions, services, statuses
@@ -26,6 +27,18 @@ from pulsebot.store.tags import Learner
 from pulsebot.stream.base import Gap, Partition, Record
 from pulsebot.views.table import Row
 from pulsebot.views.tally import Bucket, Tally
+
+PIECE = 500
+"""Records taken in at a time: so few that their events stay in a processor's cache meanwhile."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What the pieces of one batch add up to."""
+
+    tally: Tally = field(default_factory=Tally)
+    outcomes: list[Outcome] = field(default_factory=list)
+    positions: dict[Partition, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -85,22 +98,42 @@ class Intake:
 
         If it raises, the caller must roll back and call `load`.
         """
-        batch = self._sifter.sift(connection, records, now_ms)
+        whole = Taken()
+        for piece in self._pieces(records):
+            self._take(connection, self._sifter.sift(connection, piece, now_ms), whole, now_ms)
+        self._sifter.save(connection, now_ms)
+        counts.add(connection, whole.tally.counts)
+        self._counted(whole.tally.counts)
+        self.decider.keep(connection, whole.outcomes, now_ms)
+        positions.add_gaps(connection, gaps, now_ms)
+        positions.save(connection, whole.positions)
+        self.positions.update(whole.positions)
+        self.totals.records += len(records)
+        self.totals.batches += 1
+
+    def _pieces(self, records: Sequence[Record]) -> Iterable[Sequence[Record]]:
+        """Cut a batch into pieces; a view costs by the piece, so where there are any there is one.
+
+        Where a piece ends decides nothing.
+        """
+        size = max(len(records), 1) if self.views.are_any else PIECE
+        return (records[start : start + size] for start in range(0, len(records), size))
+
+    def _take(self, connection: Connection, batch: Batch, whole: Taken, now_ms: int) -> None:
+        """Take in one piece; what costs by the transaction is left to its end, in `whole`."""
         triggers = self.views.group(connection, batch.arrivals)
         tally = write_views(connection, batch.arrivals, triggers)
         services.save(connection, news := self._news(batch, tally))
         self._tags.learn(connection, (arrival[0] for arrival in batch.arrivals), news)
-        self._counted(tally.counts)
         self.views.take(connection, batch.arrivals, triggers)
         self.tails.note(batch.arrivals)
-        self.decider.decide(connection, batch.arrivals, now_ms)
         deadletters.add(connection, batch.letters)
         deadletters.mark_retried(connection, batch.retried, now_ms)
-        positions.add_gaps(connection, gaps, now_ms)
-        positions.save(connection, batch.positions)
-        self.positions.update(batch.positions)
+        whole.tally.merge(tally)
+        whole.outcomes.extend(self.decider.evaluate(batch.arrivals))
+        whole.positions.update(batch.positions)
         self.last_log_ms.update(batch.log_ms)
-        self._account(batch, len(records))
+        self._account(batch)
 
     def advance(self, connection: Connection, now_ms: int) -> None:
         """Let time pass up to `now_ms`, for the rules and for the views."""
@@ -127,10 +160,8 @@ class Intake:
                 news.setdefault(name, Heard(last_ms, last_ms)).clamped = clamped
         return news
 
-    def _account(self, batch: Batch, records: int) -> None:
+    def _account(self, batch: Batch) -> None:
         totals = self.totals
-        totals.batches += 1
-        totals.records += records
         totals.events += len(batch.arrivals)
         totals.duplicates += batch.duplicates
         totals.dead_letters += len(batch.letters)
@@ -140,7 +171,7 @@ class Intake:
 def write_views(
     connection: Connection, arrivals: Iterable[Arrival], triggers: Iterable[Row]
 ) -> Tally:
-    """Add new events to the built-in views; return what was counted.
+    """Add new events to the built-in views; return the counts, which the caller must add.
 
     `triggers` are those among the arrivals, grouped at least by service and minute.
     """
@@ -159,7 +190,6 @@ def write_views(
         else:
             tally.add("message", event.service, time_ms)
             said.append((event, time_ms))
-    counts.add(connection, tally.counts)
     messages.add(connection, said)
     return tally
 

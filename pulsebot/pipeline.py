@@ -18,8 +18,11 @@ from pulsebot.stream.base import Gap, Partition, Reader, Record
 
 log = structlog.get_logger(__name__)
 
-BATCH = 4000
+BATCH = 4_000
 """Records in one transaction at the most; more would delay alerts, fewer cost rate."""
+
+BATCH_BEHIND = 16_000
+"""The same while batches come full: alerts are late anyhow, and a service's row is written once."""
 
 POLL_S = 0.25
 TICK_MS = 1000
@@ -104,18 +107,18 @@ class Pipeline:
             await self._commit(records, gaps)
         if records:
             self._fruitless = 0
-        await self._pass_time(is_behind=len(records) == BATCH)
+        await self._pass_time(is_behind=self._ahead is not None)
 
     async def _read(self) -> Sequence[Record]:
         """Return the next batch; while batches come full, the one after it is read beside."""
         reading, self._ahead = self._ahead, None
-        records = await (reading or self._poll())
-        if len(records) == BATCH:
-            self._ahead = asyncio.create_task(self._poll(), name="read-ahead")
+        records = await (reading or self._poll(BATCH))
+        if len(records) >= BATCH:
+            self._ahead = asyncio.create_task(self._poll(BATCH_BEHIND), name="read-ahead")
         return records
 
-    async def _poll(self) -> Sequence[Record]:
-        return await self._reader.read(max_records=BATCH, timeout_s=POLL_S)
+    async def _poll(self, max_records: int) -> Sequence[Record]:
+        return await self._reader.read(max_records=max_records, timeout_s=POLL_S)
 
     async def _let_go(self) -> None:
         """End what runs beside: what a read found was not taken in, so it is read again."""

@@ -18,7 +18,7 @@ from pulsebot.intake import write_views
 from pulsebot.materialize.live import by_service, group
 from pulsebot.settings import Settings
 from pulsebot.sift import Sifter
-from pulsebot.store import positions, views
+from pulsebot.store import counts, positions, views
 from pulsebot.store.database import Connection, connect, lock, migrate, transaction
 from pulsebot.stream.base import Partition, Reader, Record
 from pulsebot.stream.open import open_reader
@@ -120,8 +120,9 @@ async def _apply(
             views.clear(copy, done.start_ms)
             async for records in _batches(reader, left):
                 batch = sifter.sift(scratch, records, told.now_ms)
+                sifter.save(scratch, told.now_ms)
                 wanted = [a for a in batch.arrivals if a[1] >= done.start_ms]
-                write_views(copy, wanted, group(wanted, by_service))
+                counts.add(copy, write_views(copy, wanted, group(wanted, by_service)).counts)
                 done.records += len(records)
                 done.events += len(wanted)
                 told.progress(done.records, total)

@@ -57,7 +57,7 @@ class Sifter:
         self._marks.load(connection)
 
     def sift(self, connection: Connection, records: Sequence[Record], now_ms: int) -> Batch:
-        """Sift a batch and mark its events, in the caller's transaction."""
+        """Sift a batch and mark its events, in the caller's transaction; `save` must follow."""
         batch, identities = Batch(), _Identities()
         absurd = self._decode(records, now_ms, batch, identities)
         if repeated := self._mark(connection, batch.arrivals, identities, now_ms):
@@ -68,6 +68,10 @@ class Sifter:
             batch.arrivals = [a for i, a in enumerate(batch.arrivals) if i not in repeated]
         _reach(batch, records)
         return batch
+
+    def save(self, connection: Connection, now_ms: int) -> None:
+        """Write the marks of all that was sifted since the last time."""
+        self._marks.save(connection, now_ms)
 
     def _decode(
         self, records: Iterable[Record], now_ms: int, batch: Batch, identities: _Identities
@@ -111,7 +115,6 @@ class Sifter:
     ) -> set[int]:
         """Mark events; return the indexes of those that were marked before."""
         known = self._marks.add(identities.numbered)
-        self._marks.save(connection, now_ms)
         repeated = _indexes(arrivals, known) if known else set()
         if named := identities.named:
             repeated |= self._known(connection, named)

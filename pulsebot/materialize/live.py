@@ -67,6 +67,11 @@ class LiveViews:
         shared = frozenset[str]().union(*(keeper.plan.shared for keeper in self._grouped))
         self._signature = _signature(shared)
 
+    @property
+    def are_any(self) -> bool:
+        """Tell whether there was any view when the catalog was last looked at."""
+        return bool(self._keepers)
+
     def group(self, connection: Connection, arrivals: Iterable[Arrival]) -> list[Row]:
         """Return the triggers among new events, grouped as all views together need it."""
         self._refresh(connection)

@@ -57,6 +57,7 @@ class EventSieve:
     def sieve(self, connection: Connection, records: Sequence[Record], now_ms: int) -> Sieved:
         """Leave out repetitions, and what is no event."""
         batch = self._sifter.sift(connection, records, now_ms)
+        self._sifter.save(connection, now_ms)
         return Sieved(rows_of(self._plan, batch.arrivals), batch.positions)
 
     def consumed(self, connection: Connection) -> Mapping[Partition, int]:

@@ -32,6 +32,13 @@ class Tally:
         """Note that a service gave a sign of life."""
         self._heard.add((service, time_ms - time_ms % MINUTE_MS))
 
+    def merge(self, other: "Tally") -> None:
+        """Add what another tally holds."""
+        counts = self.counts
+        for bucket, count in other.counts.items():
+            counts[bucket] = counts.get(bucket, 0) + count
+        self._heard |= other.heard()
+
     def heard(self) -> set[tuple[str, int]]:
         """Return services and the minutes in which they were heard of."""
         return self._heard | {(service, start_ms) for _, service, start_ms in self.counts}
