@@ -42,6 +42,7 @@ from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
 from pulsebot.viewfile import Declared
+from pulsebot.web import queryforms
 from pulsebot.web.api.serving import Api
 from pulsebot.web.auth import guarded
 from pulsebot.web.board.changes import Changes
@@ -175,7 +176,7 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
             )
             routes = [*probes.routes(), *(route for chat in chats for route in chat.http_routes())]
             queries = Queries(desk, hub.closed)
-            api = Api(database, settings, now_ms=now_ms, behind=pipeline.lag)
+            api = Api(database, settings, queryforms.part(), now_ms=now_ms, behind=pipeline.lag)
             pages = Pages(hub, roster, desk.builder.progress_of)
             behind_guard = [*queries.routes(), *api.routes(), *pages.routes()]
             routes += guarded(behind_guard, settings.web, time.time)

@@ -61,6 +61,8 @@ class Login:
             max_age=session.LASTS_S,
             httponly=True,
             samesite="strict",
+            # Whoever makes this up locks out nobody but themselves.
+            secure=request.headers.get("x-forwarded-proto", request.scope["scheme"]) == "https",
         )
         return answer
 

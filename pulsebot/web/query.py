@@ -27,6 +27,7 @@ from pulsebot.views.place import InvalidSql
 from pulsebot.views.statement import Query
 from pulsebot.web.eventstream import EventStream, event
 from pulsebot.web.problem import ProblemResponse
+from pulsebot.web.queryforms import CHANGES, QUERY, Rows, Select
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +47,8 @@ class Queries:
     def routes(self) -> list[BaseRoute]:
         """Return the two routes; they go before those of the API."""
         return [
-            Route("/api/v1/query", _told(self._query), methods=["POST"]),
-            Route("/api/v1/views/{name}/changes", _told(self._changes), methods=["GET"]),
+            Route(QUERY, _told(self._query), methods=["POST"]),
+            Route(CHANGES, _told(self._changes), methods=["GET"]),
         ]
 
     async def _query(self, request: Request) -> Response:
@@ -110,9 +111,9 @@ async def _sql(request: Request) -> str:
             raise InvalidInput(f"more than {MAX_BODY:,} bytes")
     try:
         if request.headers.get("content-type", "").startswith("application/json"):
-            return str(msgspec.json.decode(bytes(body), type=dict[str, str])["sql"])
+            return msgspec.json.decode(bytes(body), type=Select).sql
         return body.decode()
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise InvalidInput(
             'send the SELECT as UTF-8 text, or as JSON: {"sql": "SELECT …"}'
         ) from None
@@ -120,7 +121,7 @@ async def _sql(request: Request) -> str:
 
 def _json(answer: Answer) -> bytes:
     rows = list(records(answer.rows, answer.columns))
-    return msgspec.json.encode({"columns": answer.columns, "rows": rows, "cut": answer.cut or None})
+    return msgspec.json.encode(Rows(answer.columns, rows, answer.cut or None))
 
 
 def _told(answer: Any) -> Any:  # noqa: ANN401 - wraps what starlette calls

@@ -91,6 +91,19 @@ def test_mistakes_in_files_are_told_with_their_lines(site: Path) -> None:
     assert "Traceback" not in told.stderr
 
 
+def test_pages_that_nobody_may_see_are_told(site: Path) -> None:
+    """A server beyond this machine without a token is noted, with the mend; it is no failure."""
+    beyond = {"PULSEBOT_WEB__LISTEN": "0.0.0.0:8080"}
+    told = run("pulsebot", "check", "--no-live", folder=site, **beyond)
+    assert told.returncode == 0
+    assert "note  web 0.0.0.0:8080" in told.stdout
+    assert "set web.token" in told.stdout
+    token = {"PULSEBOT_WEB__TOKEN": "a-token-that-nobody-guesses"}
+    assert (
+        "note" not in run("pulsebot", "check", "--no-live", folder=site, **beyond, **token).stdout
+    )
+
+
 def test_a_failing_rule_test_fails_the_check(site: Path) -> None:
     """What the rules' own tests expect and do not get is named."""
     rules = site / "rules" / "rules.yaml"

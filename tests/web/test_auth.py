@@ -110,8 +110,12 @@ async def test_a_browser_logs_in_once() -> None:
         cookie = right.headers["set-cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=strict" in cookie
+        assert "Secure" not in cookie
         assert TOKEN not in cookie
         assert (await client.get("/page")).text == "secret"
+        shielded = {"x-forwarded-proto": "https"}
+        right = await client.post("/login", data={"token": TOKEN}, headers=shielded)
+        assert "Secure" in right.headers["set-cookie"]
 
 
 @pytest.mark.parametrize(

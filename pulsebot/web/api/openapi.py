@@ -1,10 +1,12 @@
 """The OpenAPI document, made of the endpoints themselves: nothing is written twice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from inspect import getdoc
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import FieldInfo
 
 from pulsebot.web import session
@@ -26,10 +28,23 @@ _PROBLEMS = {
 }
 
 
-def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """Return the document of these endpoints."""
-    forms = [endpoint.form for endpoint in endpoints]
-    _, schemas = msgspec.json.schema_components([*forms, Problem], ref_template=REFERENCE)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Operations below BASE that others answer: their path items, and the forms in them."""
+
+    paths: Mapping[str, Mapping[str, Any]]
+    forms: Sequence[type[Struct]]
+
+
+def problems(*codes: str) -> dict[str, Any]:
+    """Return the problems that an operation may answer with, as its responses."""
+    return {code: {"$ref": f"#/components/responses/{code}"} for code in codes}
+
+
+def document(endpoints: Sequence[Endpoint], others: Part) -> dict[str, Any]:
+    """Return the document of these endpoints, and of what others answer."""
+    forms = [*(endpoint.form for endpoint in endpoints), *others.forms, Problem]
+    _, schemas = msgspec.json.schema_components(forms, ref_template=REFERENCE)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -39,7 +54,10 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
             "with the offset of the asked zone; counts carry their window.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "paths": {f"{BASE}{e.path}": {"get": _operation(e)} for e in endpoints},
+        "paths": {
+            **{f"{BASE}{e.path}": {"get": _operation(e)} for e in endpoints},
+            **others.paths,
+        },
         "components": {
             "schemas": schemas,
             "responses": {code: _problem(code) for code in _PROBLEMS},
@@ -59,27 +77,26 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "description": (getdoc(endpoint.form) or "").partition("\n")[0],
         "content": {"application/json": {"schema": schema}},
     }
-    problems = {code: {"$ref": f"#/components/responses/{code}"} for code in _PROBLEMS}
     return {
         "operationId": endpoint.path.strip("/").translate({ord("/"): "-", 123: "", 125: ""}),
         "summary": summary.rstrip("."),
         "description": more.strip(),
         "parameters": [
-            _parameter(endpoint, field) for field in msgspec.structs.fields(endpoint.parameters)
+            _parameter(endpoint, info) for info in msgspec.structs.fields(endpoint.parameters)
         ],
-        "responses": {"200": told, **problems},
+        "responses": {"200": told, **problems(*_PROBLEMS)},
     }
 
 
-def _parameter(endpoint: Endpoint, field: FieldInfo) -> dict[str, Any]:
-    within = "path" if f"{{{field.name}}}" in endpoint.segments else "query"
-    schema = _without_null(msgspec.json.schema(field.type))
-    if not field.required and field.default is not None:
-        schema["default"] = field.default
+def _parameter(endpoint: Endpoint, info: FieldInfo) -> dict[str, Any]:
+    within = "path" if f"{{{info.name}}}" in endpoint.segments else "query"
+    schema = _without_null(msgspec.json.schema(info.type))
+    if not info.required and info.default is not None:
+        schema["default"] = info.default
     return {
-        "name": field.name,
+        "name": info.name,
         "in": within,
-        "required": field.required,
+        "required": info.required,
         "description": schema.pop("description", ""),
         "schema": schema,
     }

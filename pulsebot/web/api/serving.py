@@ -19,7 +19,7 @@ from pulsebot.errors import InvalidInput
 from pulsebot.settings import Settings
 from pulsebot.store.database import Connection, ReadOnly
 from pulsebot.web.api.base import Endpoint, NotHere, Parameters, Unusable
-from pulsebot.web.api.openapi import BASE, document
+from pulsebot.web.api.openapi import BASE, Part, document
 from pulsebot.web.api.parameters import match, read, split
 from pulsebot.web.api.table import ENDPOINTS
 from pulsebot.web.problem import ProblemResponse
@@ -36,13 +36,15 @@ OPENAPI = "openapi.json"
 class Api:
     """Answers below /api/, one question at a time: chats and pages need readers too.
 
-    `behind` tells how many records are not consumed yet.
+    `behind` tells how many records are not consumed yet. `others` are answered by routes
+    before this one's; the document tells of them too.
     """
 
     def __init__(
         self,
         database: ReadOnly,
         settings: Settings,
+        others: Part,
         *,
         now_ms: Callable[[], int],
         behind: Callable[[], int],
@@ -54,7 +56,8 @@ class Api:
         self._behind = behind
         self._turn = asyncio.Semaphore(1)
         self._waiting = 0
-        self._document = msgspec.json.encode(document(ENDPOINTS))
+        self._document = msgspec.json.encode(document(ENDPOINTS, others))
+        self._others = others
 
     def routes(self) -> list[BaseRoute]:
         """Return the one route of the API."""
@@ -80,17 +83,28 @@ class Api:
             return ProblemResponse(400, "the path is not UTF-8 in percent escapes")
         if parts[:2] != BASE.split("/")[1:]:
             return ProblemResponse(404, f"there is only {BASE}/; see {BASE}/{OPENAPI}")
-        found = _find(parts[2:])
-        if found is None and parts[2:] != [OPENAPI]:
-            return ProblemResponse(404, f"there is no such resource; see {BASE}/{OPENAPI}")
-        if scope["method"] not in {"GET", "HEAD"}:
-            refused = ProblemResponse(405, "the API only reads; ask by GET")
-            refused.headers["allow"] = "GET, HEAD"
+        parts = parts[2:]
+        methods = self._methods(parts)
+        if methods and scope["method"] not in methods:
+            refused = ProblemResponse(405, f"ask this by {' or '.join(methods)}")
+            refused.headers["allow"] = ", ".join(methods)
             return refused
-        if found is None:
+        if parts == [OPENAPI]:
             return Response(self._document, media_type="application/json")
+        if (found := _find(parts)) is None:
+            return ProblemResponse(404, f"there is no such resource; see {BASE}/{OPENAPI}")
         endpoint, named = found
         return await self._ask(endpoint, read(endpoint.parameters, named, scope["query_string"]))
+
+    def _methods(self, parts: list[str]) -> tuple[str, ...]:
+        """Return how a path may be asked; empty where there is none such."""
+        if parts == [OPENAPI] or _find(parts):
+            return ("GET", "HEAD")
+        for path, operations in self._others.paths.items():
+            template = path.removeprefix(f"{BASE}/").split("/")
+            if match(template, parts) is not None:
+                return tuple(method.upper() for method in operations)
+        return ()
 
     async def _ask(self, endpoint: Endpoint, asked: Parameters) -> Response:
         question = self._question(asked)
