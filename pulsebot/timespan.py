@@ -18,6 +18,7 @@ MAX_TEXT = 100
 MAX_SPAN = timedelta(days=400)
 """Longest window: counts are kept this long unless the settings say otherwise."""
 
+INSTANTS = "14:00, yesterday 14:00, 2026-11-20 09:30, 2h ago"
 EXAMPLES = "today, last 7d, since 09:00, 2026-11-01..2026-11-07"
 
 _MS = timedelta(milliseconds=1)
@@ -131,6 +132,42 @@ def parse_timespan(text: str, *, now: int, zone: ZoneInfo) -> Timespan:
     if (end_ms - start_ms) // _UNITS_MS["d"] > MAX_SPAN.days:
         raise InvalidInput(f"{said} is too long: a window has at most {MAX_SPAN.days} days")
     return Timespan(start_ms, end_ms, zone, _label(said), running)
+
+
+def parse_instant(text: str, *, now: int, zone: ZoneInfo) -> int:
+    """Return the moment (ms) that `text` asks for, seen at `now` from `zone`; never a later one.
+
+    Understands a clock time (today's, else yesterday's), a day with one in either order
+    (`yesterday 14:00`, `14:00 yesterday`), a length of time and `ago`, `now`, and ISO 8601 with
+    a zone. Raises InvalidInput that names what was not understood.
+    """
+    said = _tidy(text[: MAX_TEXT + 1])
+    if not said or len(text) > MAX_TEXT:
+        raise InvalidInput(f"at what time? For example: {INSTANTS}")
+    at_ms = _moment(said, now, zone)
+    if at_ms > now:
+        raise InvalidInput(f"{said} lies in the future; I only know the past")
+    return at_ms
+
+
+def _moment(said: str, now: int, zone: ZoneInfo) -> int:
+    if said == "now":
+        return now
+    if said.endswith(" ago") and (length_ms := _length(said.removesuffix(" ago"))) is not None:
+        return now - length_ms
+    try:
+        moment = datetime.fromisoformat(said.upper())
+    except ValueError:
+        moment = None
+    if moment is not None and moment.tzinfo is not None:
+        return (moment - EPOCH) // _MS
+    first, _, rest = said.partition(" ")
+    if rest and _CLOCK.fullmatch(first):
+        said = f"{rest} {first}"
+    start_ms, end_ms = _point(said, now, zone)
+    if start_ms != end_ms:
+        raise InvalidInput(f"{said} is not one moment; say at what time, such as 14:00 {said}")
+    return start_ms
 
 
 def _tidy(text: str) -> str:

@@ -14,7 +14,7 @@ from pulsebot.materialize.answer import Answer as StatementAnswer
 from pulsebot.message import Message, Note
 from pulsebot.store import services
 from pulsebot.store.database import Connection
-from pulsebot.timespan import Timespan, parse_timespan
+from pulsebot.timespan import Timespan, parse_instant, parse_timespan
 from pulsebot.window import DAY_MS, QUARTER_MS, bucket_start, widen
 
 MAX_ROWS = 40
@@ -98,6 +98,39 @@ def find_service(connection: Connection, name: str) -> str:
         )
     some = ", ".join(known[:MAX_NAMED]) + (", …" if len(known) > MAX_NAMED else "")
     raise InvalidInput(f"no service called {name}; there are {some}")
+
+
+def split_service(
+    connection: Connection, question: Question, words: tuple[str, ...]
+) -> tuple[str | None, tuple[str, ...]]:
+    """Tell a service at the beginning from the window after it; either may be missing."""
+    if not words:
+        return None, ()
+    try:
+        return find_service(connection, words[0]), words[1:]
+    except InvalidInput as unknown:
+        try:
+            question.timespan(words, "today")
+        except InvalidInput:
+            raise unknown from None
+        return None, words
+
+
+def split_instant(question: Question) -> tuple[tuple[str, ...], int | None]:
+    """Take `at 14:00 yesterday` or `2h ago` off the end of the words; None where it is not there.
+
+    Raises InvalidInput where it is there and cannot be understood.
+    """
+    words = question.words
+    if "at" in words:
+        split = words.index("at")
+        said = " ".join(words[split + 1 :])
+    elif words[-1:] == ("ago",):
+        split = next((i for i, word in enumerate(words) if word[:1].isdigit()), len(words) - 1)
+        said = " ".join(words[split:])
+    else:
+        return words, None
+    return words[:split], parse_instant(said, now=question.now_ms, zone=question.zone)
 
 
 def small_print(question: Question, span: Timespan | None = None) -> tuple[Note, ...]:

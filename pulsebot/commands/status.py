@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pulsebot.commands.base import MAX_ROWS, Question, find_service, small_print
+from pulsebot.commands.base import MAX_ROWS, Question, find_service, small_print, split_instant
 from pulsebot.message import Fields, Message, Note, Part, Table, Text
 from pulsebot.phrases import ago, length, moment, plural, size
-from pulsebot.store import alerts, counts, messages, services, statuses
+from pulsebot.store import alerts, counts, history, messages, services, statuses
 from pulsebot.store.database import Connection
 from pulsebot.store.statuses import Change, Instance
 
@@ -20,9 +20,37 @@ _CHANGES = 5
 
 def status(connection: Connection, question: Question) -> Message:
     """Show the running status of all services, or of one with its instances."""
+    words, at_ms = split_instant(question)
+    if at_ms is not None:
+        service = find_service(connection, " ".join(words)) if words else None
+        return _at(connection, question, service, at_ms)
     if question.words:
         return _of_one(connection, question, find_service(connection, question.words[0]))
     return _of_all(connection, question)
+
+
+def _at(connection: Connection, question: Question, service: str | None, at_ms: int) -> Message:
+    """Show what the history tells of a moment."""
+    known = history.states_at(connection, at_ms, service)
+    rows = tuple(
+        (s.service, s.instance or "–", s.state, moment(s.since_ms, question.zone),
+         (s.reason or "")[:60])
+        for s in sorted(known, key=lambda s: (_WORST_FIRST.index(s.state), s.service))[:MAX_ROWS]
+    )  # fmt: skip
+    when = f"at {moment(at_ms, question.zone)} ({question.zone.key})"
+    bad = len({s.service for s in known if s.state in {"down", "degraded"}})
+    subject = service or plural(len({s.service for s in known}), "service")
+    parts: list[Part] = []
+    if rows:
+        parts.append(Table(("service", "instance", "state", "since", "reason"), rows))
+    if len(known) > MAX_ROWS:
+        parts.append(Text(f"… and {len(known) - MAX_ROWS} more instances, none of them worse"))
+    if later := history.heard_later(connection, at_ms, service):
+        parts.append(Note(f"{plural(later, 'instance')} sent the first status after that."))
+    if not known:
+        return Message(f"{subject}: no status is known {when}", (*parts, *small_print(question)))
+    verdict = ("in trouble" if service else f"{bad} in trouble") if bad else "all well"
+    return Message(f"{subject}: {verdict} {when}", (*parts, *small_print(question)))
 
 
 def worst(instances: Sequence[Instance]) -> str:

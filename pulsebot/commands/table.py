@@ -1,7 +1,9 @@
 """The table of commands, and the one command that is about the table."""
 
+from pulsebot.commands.alerts import alerts
 from pulsebot.commands.base import Command, Question
 from pulsebot.commands.crashes import crashes
+from pulsebot.commands.messages import messages
 from pulsebot.commands.sql import carry_out, sql
 from pulsebot.commands.status import status
 from pulsebot.commands.triggers import triggers
@@ -26,10 +28,12 @@ def help_(connection: Connection, question: Question) -> Message:
 COMMANDS = {
     command.name: command
     for command in (
-        Command("status", "[service]", status),
+        Command("status", "[service] [at time]", status),
         Command("triggers", "service [window]", triggers),
         Command("crashes", "[service] [window]", crashes),
         Command("unstable", "[window]", unstable),
+        Command("alerts", "[service] [window, or at time]", alerts),
+        Command("messages", "[service] [window]", messages),
         Command("view", "name [key] [window]", view),
         Command("sql", "statement", sql, carry_out),
         Command("help", "", help_),

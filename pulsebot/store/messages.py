@@ -54,3 +54,27 @@ def within(
         (service, start_ms, end_ms, limit),
     )
     return [Kept(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message with the service that said it."""
+
+    at_ms: int
+    service: str
+    level: str
+    title: str | None
+    text: str
+
+
+def between(
+    connection: Connection, start_ms: int, end_ms: int, service: str | None, limit: int
+) -> list[Said]:
+    """Return the newest messages within [start_ms, end_ms), of one service or all."""
+    of = " AND service = :service" if service is not None else ""
+    rows = connection.execute(
+        "SELECT at_ms, service, level, title, text FROM app_message"
+        f" WHERE at_ms >= :a AND at_ms < :b{of} ORDER BY at_ms DESC, id DESC LIMIT :limit",
+        {"a": start_ms, "b": end_ms, "service": service, "limit": limit},
+    )
+    return [Said(*row) for row in rows]
