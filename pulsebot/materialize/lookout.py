@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from pulsebot.errors import InvalidInput
 from pulsebot.materialize import relation as relations
 from pulsebot.materialize.answer import Changes
 from pulsebot.materialize.describing import known_to
 from pulsebot.materialize.news import News
+from pulsebot.materialize.pull import TooMany
 from pulsebot.materialize.push import Follower, Since
 from pulsebot.materialize.selection import following, reads
 from pulsebot.materialize.tail import Tails
@@ -45,7 +45,7 @@ class Lookout:
         Raises InvalidInput where it cannot be told, or not any longer.
         """
         if self.followers >= FOLLOWERS:
-            raise InvalidInput(f"{FOLLOWERS} are following already; close one of them")
+            raise TooMany(f"{FOLLOWERS} are following already; close one of them")
         self.followers += 1
         try:
             limit = _limit(query)

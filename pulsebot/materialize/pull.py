@@ -46,6 +46,10 @@ _BOUNDS = {
 }
 
 
+class TooMany(InvalidInput):
+    """Report that others are asking already: the same question can be answered later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one query may take: seconds, rows, and bytes of all texts in them."""
@@ -69,7 +73,7 @@ class Pulls:
         Cancelling stops the query as well.
         """
         if self._inside >= AT_ONCE + WAITING:
-            raise InvalidInput("too many queries at once; ask again in a moment")
+            raise TooMany("too many queries at once; ask again in a moment")
         self._inside += 1
         unwanted = threading.Event()
         try:

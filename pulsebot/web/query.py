@@ -20,6 +20,7 @@ from pulsebot.errors import InvalidInput
 from pulsebot.materialize.answer import Answer, Changes
 from pulsebot.materialize.desk import Desk
 from pulsebot.materialize.export import csv_lines, records
+from pulsebot.materialize.pull import TooMany
 from pulsebot.materialize.push import Since
 from pulsebot.store.viewtables import quoted
 from pulsebot.views.dialect import parse_one
@@ -130,6 +131,10 @@ def _told(answer: Any) -> Any:  # noqa: ANN401 - wraps what starlette calls
     async def told(request: Request) -> Response:
         try:
             response: Response = await answer(request)
+        except TooMany as error:
+            busy = ProblemResponse(503, str(error))
+            busy.headers["retry-after"] = "1"
+            return busy
         except InvalidInput as error:
             return ProblemResponse(422, str(error), "sql")
         except ClientDisconnect:

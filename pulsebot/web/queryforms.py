@@ -57,7 +57,7 @@ def part() -> Part:
                     **_EVENTS,
                 },
             },
-            **problems("401", "403", "422"),
+            **problems("401", "403", "422", "503"),
         },
     }
     changes = {
@@ -71,7 +71,7 @@ def part() -> Part:
         ],
         "responses": {
             "200": {"description": "Server-sent events.", "content": _EVENTS},
-            **problems("401", "403", "404", "422"),
+            **problems("401", "403", "404", "422", "503"),
         },
     }
     return Part({QUERY: {"post": query}, CHANGES: {"get": changes}}, (Select, Rows))
