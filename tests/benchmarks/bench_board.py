@@ -33,6 +33,7 @@ from pulsebot.stream.base import Outgoing, Writer
 from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_writer
 from pulsebot.web.board.wording import key
+from tests.benchmarks.measuring import quantile
 from tests.browser.provision import Missing, arguments, chromium
 
 MARKED = "marked"
@@ -245,7 +246,7 @@ def report(
     told = f"{services:,} services, {len(measured.pages)} pages and a Chromium"
     print(f"{told}; {LOAD} triggers/s, {len(committed)} marked commits")
     for what, found in (("on the wire", wire), ("in Chromium", real)):
-        p50, p99 = statistics.median(found), statistics.quantiles(found, n=100)[98]
+        p50, p99 = statistics.median(found), quantile(found, 0.99)
         print(
             f"committed to changed, {what}: p50 {p50:.2f} s, p99 {p99:.2f} s, max {max(found):.2f}"
         )
