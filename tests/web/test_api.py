@@ -352,8 +352,8 @@ def conform(document: dict[str, Any], address: str) -> None:
                 continue
             # Only the grammars of windows and zones know which of the texts that fit are good.
             fits = operation.as_strategy(GenerationMode.POSITIVE)
-            ask_all(fits, session, address, 20, [checks.positive_data_acceptance])
-            ask_all(operation.as_strategy(GenerationMode.NEGATIVE), session, address, 20, [])
+            ask_all(fits, session, address, 12, [checks.positive_data_acceptance])
+            ask_all(operation.as_strategy(GenerationMode.NEGATIVE), session, address, 12, [])
             if "{service}" in operation.path:  # schemathesis writes dots so that they stay
                 for name in HOSTILE:
                     exact = operation.as_strategy(path_parameters={"service": name}, query={})
