@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, ConsoleMessage, Page, Request
+from pydantic import SecretStr
 
 from pulsebot import app
 from pulsebot.app import App
@@ -82,14 +83,18 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    folder: Path, browser: Browser, ruleset: Ruleset = NO_RULES, port: int = 0
+    folder: Path,
+    browser: Browser,
+    ruleset: Ruleset = NO_RULES,
+    port: int = 0,
+    token: str | None = None,
 ) -> AsyncIterator[Site]:
     """Run a bot in Berlin while entered, on the log of that folder."""
     settings = Settings(
         stream=LocalStream(path=folder / "log.db"),
         database=folder / "bot.db",
         timezone="Europe/Berlin",
-        web=Web(listen=f"127.0.0.1:{port}"),
+        web=Web(listen=f"127.0.0.1:{port}", token=token and SecretStr(token)),
     )
     async with app.opened(settings, ruleset) as bot, open_writer(settings.stream) as writer:
         running = asyncio.create_task(app.run(bot))
