@@ -42,9 +42,10 @@ RSS_TARGET_MB = 200
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """One ingest: events a second, the seconds of each commit, and the peak of memory."""
+    """One ingest: events a second, microseconds of CPU for each, seconds of each commit, memory."""
 
     rate: float
+    cpu_us: float
     commits: Sequence[float]
     rss_mb: float
 
@@ -66,19 +67,25 @@ class Timed(Database):
 
 def drain(bootstrap: str, topics: Sequence[str], count: int) -> float:
     """Return events a second of reading everything and doing nothing."""
+    return drain_and_cpu(bootstrap, topics, count)[0]
+
+
+def drain_and_cpu(bootstrap: str, topics: Sequence[str], count: int) -> tuple[float, float]:
+    """Read everything and do nothing: events a second, microseconds of CPU for each."""
     return asyncio.run(_drain(bootstrap, topics, count))
 
 
-async def _drain(bootstrap: str, topics: Sequence[str], count: int) -> float:
+async def _drain(bootstrap: str, topics: Sequence[str], count: int) -> tuple[float, float]:
     async with AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
     ) as consumer:
         consumer.assign([TopicPartition(t, p) for t in topics for p in range(PARTITIONS)])
-        seen, started = 0, time.perf_counter()
+        seen, started, cpu = 0, time.perf_counter(), time.process_time()
         while seen < count:
             found = await consumer.getmany(timeout_ms=1000, max_records=2000)
             seen += sum(map(len, found.values()))
-        return count / (time.perf_counter() - started)
+        cpu_us = (time.process_time() - cpu) / count * 1e6
+        return count / (time.perf_counter() - started), cpu_us
 
 
 def ingest(stream: KafkaStream, count: int) -> Ingest:
@@ -97,13 +104,14 @@ async def _ingest(stream: KafkaStream, count: int) -> Ingest:
             gc.collect()
             gc.freeze()  # as the app does
             database.seconds.clear()
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             await pipeline.run_to_end()
             rate = count / (time.perf_counter() - started)
+            cpu_us = (time.process_time() - cpu) / count * 1e6
             if (counted := await database.read(_counted)) != count:
                 sys.exit(f"counted {counted:,} of {count:,}")
             peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            return Ingest(rate, database.seconds, peak_mb)
+            return Ingest(rate, cpu_us, database.seconds, peak_mb)
 
 
 def _now_ms() -> int:
@@ -127,9 +135,11 @@ def measure(bootstrap: str, count: int, services: int) -> None:
     plans = [TopicPlan(name, PARTITIONS, 1, -1) for name in topics.to_read()]
     asyncio.run(open_admin(stream).create(plans))
     size = asyncio.run(produce(bootstrap, prefix, count, services)) / count
-    raw, ours = [], []
+    raw, raw_cpu, ours = [], [], []
     for _ in range(ROUNDS):
-        raw.append(afresh(drain, bootstrap, topics.to_read(), count))
+        rate, cpu_us = afresh(drain_and_cpu, bootstrap, topics.to_read(), count)
+        raw.append(rate)
+        raw_cpu.append(cpu_us)
         ours.append(afresh(ingest, stream, count))
     rates = [one.rate for one in ours]
     ratio = statistics.median(rates) / statistics.median(raw)
@@ -142,6 +152,8 @@ def measure(bootstrap: str, count: int, services: int) -> None:
             ("raw drain, events/s", f"{statistics.median(raw):,.0f}", "", _each(raw)),
             ("ingest, events/s", f"{statistics.median(rates):,.0f}", "", _each(rates)),
             ("ratio", f"{ratio:.2f}", f"≥ {TARGET:.2f}", _ratios(rates, raw)),
+            ("raw drain, µs of CPU/event", f"{statistics.median(raw_cpu):.2f}", "", ""),
+            ("ingest, µs of CPU/event", f"{statistics.median(o.cpu_us for o in ours):.2f}", "", ""),
             ("commit p50, ms", f"{quantile(commits, 0.5):.0f}", "", f"{len(commits)} commits"),
             ("commit p99, ms", f"{quantile(commits, 0.99):.0f}", "", ""),
             ("peak RSS, MB", f"{rss_mb:.0f}", f"≤ {RSS_TARGET_MB}", ""),
