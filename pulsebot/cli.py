@@ -6,6 +6,7 @@ from collections.abc import Callable
 import typer
 
 from pulsebot import logs
+from pulsebot.chat.terminal import visible
 from pulsebot.demo.command import demo
 from pulsebot.errors import PulsebotError
 from pulsebot.settings import Logs
@@ -58,5 +59,5 @@ def main() -> None:
     try:
         app(prog_name="pulsebot")
     except PulsebotError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the error is the output
+        print(visible(str(error)), file=sys.stderr)  # noqa: T201 - the error is the output
         sys.exit(UNUSABLE)

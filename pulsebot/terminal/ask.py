@@ -9,9 +9,10 @@ import typer
 
 from pulsebot.bot import Bot
 from pulsebot.chat.base import Asker, Incoming
+from pulsebot.chat.terminal import answer_text
 from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidInput
-from pulsebot.message import Message, plain
+from pulsebot.message import Message
 from pulsebot.ruleset import load_rules
 from pulsebot.scheduler import preview
 from pulsebot.settings import Settings
@@ -28,7 +29,7 @@ def ask(
     """Answer one question as the chats do."""
     settings = load_settings(config)
     answer = asyncio.run(_answer(settings, question))
-    typer.echo(plain(answer))
+    typer.echo(answer_text(answer))
 
 
 async def _answer(settings: Settings, question: str) -> Message:
@@ -53,7 +54,7 @@ def preview_(
         raise InvalidInput(f"there is no digest {name}; there is {known}")
     day = _date(on) if on else datetime.now(UTC).astimezone(zone_of(digests[name].tz)).date()
     connection = connect(existing_database(settings), read_only=True)
-    typer.echo(plain(preview(connection, name, digests[name], day, _now_ms())))
+    typer.echo(answer_text(preview(connection, name, digests[name], day, _now_ms())))
 
 
 def _date(text: str) -> date:

@@ -32,6 +32,8 @@ from pulsebot.web.queryforms import CHANGES, QUERY, Rows, Select
 
 log = structlog.get_logger(__name__)
 
+_WHOLE_NAME = CHANGES.replace("{name}", "{name:path}")  # a slash is a part of it
+
 MAX_BODY = 128 * 1024
 """Bytes of a request; the longest text of SQL is far shorter."""
 
@@ -49,7 +51,7 @@ class Queries:
         """Return the two routes; they go before those of the API."""
         return [
             Route(QUERY, _told(self._query), methods=["POST"]),
-            Route(CHANGES, _told(self._changes), methods=["GET"]),
+            Route(_WHOLE_NAME, _told(self._changes), methods=["GET"]),
         ]
 
     async def _query(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -20,6 +21,8 @@ from tests.materialize.site import PER_DAY, consumed, running, send, site
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EVIL = '=1+1"<script>\x1b[2J\r\nX: y'
+TOTAL = "CREATE TABLE PER_DAY AS SELECT COUNT(*) FROM SERVICE_TRIGGER"
+ASK = "SELECT COUNT FROM PER_DAY"
 QUERY = "/api/v1/query"
 CHANGES = "/api/v1/views/PER_DAY/changes"
 
@@ -163,6 +166,21 @@ async def test_a_followed_query_ends_with_the_reason(stand: Stand) -> None:
     assert missing.status_code == 404
     wrong = await stand.http.get("/api/v1/views/PER_DAY/changes", params={"since": "x"})
     assert wrong.status_code == 422
+
+
+async def test_a_view_may_be_called_anything(stand: Stand) -> None:
+    """Quotes, slashes and markup in the name of a view are a part of its name."""
+    name = 'a"/b; DROP TABLE PER_DAY; <script>'
+    written = '"' + name.replace('"', '""') + '"'
+    create = TOTAL.replace("PER_DAY", written)
+    await stand.bot.desk.execute(create)
+    await stand.bot.desk.builder.built()
+    address = f"/api/v1/views/{quote(name, safe='')}"
+    assert (await stand.http.get(f"{address}/rows")).json()["rows"] == [{"COUNT": 4}]
+    async with stand.http.stream("GET", f"{address}/changes?present=1") as response:
+        assert await Events(response).rows() == [{"COUNT": 4, "CHANGE": "set"}]
+    asked = await stand.http.post(QUERY, json={"sql": ASK.replace("PER_DAY", written)})
+    assert asked.json()["rows"] == [{"COUNT": 4}]
 
 
 async def test_readers_who_leave_or_stall_leave_nothing_behind(stand: Stand) -> None:
