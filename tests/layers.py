@@ -72,7 +72,9 @@ FAMILIES: Mapping[str, frozenset[str]] = {
     "pulsebot.commands": frozenset({"base", "rows"}),
     "pulsebot.rules.conditions": frozenset({"base"}),
     "pulsebot.stream": frozenset({"base", "config"}),
-    "pulsebot.web.api": frozenset({"base", "messages", "openapi", "parameters", "table"}),
+    "pulsebot.web.api": frozenset(
+        {"base", "messages", "openapi", "parameters", "reading", "table"}
+    ),
     "crawler.probes": frozenset({"base", "pattern", "tail", "trace"}),
 }
 WIRING = frozenset({"open", "table"})

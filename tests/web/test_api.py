@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import httpx
 import hypothesis
@@ -22,16 +23,20 @@ from schemathesis.specs.openapi import checks
 from pulsebot import app
 from pulsebot import event as events
 from pulsebot.app import App
+from pulsebot.commands.base import Question
 from pulsebot.event import CrashData, Event, MessageData, State, StatusData, TriggerData, encode
 from pulsebot.ruleset import load_rules
 from pulsebot.settings import Settings, Web, Webhook
-from pulsebot.store.database import ReadOnly
+from pulsebot.store.database import Connection, ReadOnly
 from pulsebot.stream.base import Outgoing
 from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_writer
 from pulsebot.web import queryforms
+from pulsebot.web.api.base import AsOf, Endpoint, Parameters, as_of
+from pulsebot.web.api.reading import TookTooLong, encoded
 from pulsebot.web.api.serving import MAX_WAITING, Api
 from tests.fakes.webhook import FakeReceiver
+from tests.fakes.world import world
 
 HOSTILE = (
     "a/b", "a/triggers", "..", ".", "50%25", "ünï ☃", "<script>alert(1)</script>", "two\nlines",
@@ -332,6 +337,24 @@ async def test_too_many_questions_are_told_to_come_back_and_faults_keep_their_se
     assert answers.keys() == {200, 500, 503}
     assert "the bot's log under" in answers[500].json()["detail"]
     assert "secret" not in answers[500].text
+
+
+def test_a_question_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    """The reader's thread is free for the next one; its connection is as it was."""
+
+    def endless(connection: Connection, question: Question, asked: Parameters) -> AsOf:
+        del asked
+        connection.execute(
+            "WITH RECURSIVE more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more)"
+            " SELECT count(*) FROM more"
+        ).fetchone()
+        return as_of(question)
+
+    question = Question((), 0, ZoneInfo("UTC"))
+    with world(tmp_path / "bot.db") as past:
+        with pytest.raises(TookTooLong, match=r"more than 0\.05 s; ask for less"):
+            encoded(past.connection, Endpoint("/x", endless), question, Parameters(), 0.05)
+        assert past.connection.execute("SELECT 1").fetchone() == (1,)
 
 
 async def test_the_document_is_true(site: Site) -> None:

@@ -83,20 +83,20 @@ class Window(Struct, frozen=True):
     label: Annotated[str, Meta(description="What was asked for.", examples=["today"])]
 
 
-class NotHere(Exception):
-    """Say that what a path names is not there; the text names the mend."""
+class Blamed(InvalidInput):
+    """Report a parameter that is to blame; the text names the mend."""
 
     def __init__(self, parameter: str, detail: str) -> None:
         super().__init__(detail)
         self.parameter = parameter
 
 
-class Unusable(Exception):
-    """Say that a parameter cannot be used; the text names the mend."""
+class NotHere(Blamed):
+    """Report that what a parameter names is not there."""
 
-    def __init__(self, parameter: str, detail: str) -> None:
-        super().__init__(detail)
-        self.parameter = parameter
+
+class Unusable(Blamed):
+    """Report that a parameter cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _PROBLEMS = {
     "403": "Nobody may ask from there; the detail says how it is allowed.",
     "404": "What the path names is not there.",
     "422": "A parameter cannot be used.",
-    "503": "Too many questions at once; ask again later.",
+    "503": "Too many questions at once, or one that takes too long; the detail says which.",
 }
 
 

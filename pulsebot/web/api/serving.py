@@ -17,10 +17,11 @@ from pulsebot.civil import zone_of
 from pulsebot.commands.base import Question, fine_since_ms
 from pulsebot.errors import InvalidInput
 from pulsebot.settings import Settings
-from pulsebot.store.database import Connection, ReadOnly
+from pulsebot.store.database import ReadOnly
 from pulsebot.web.api.base import Endpoint, NotHere, Parameters, Unusable
 from pulsebot.web.api.openapi import BASE, Part, document
 from pulsebot.web.api.parameters import match, read, split
+from pulsebot.web.api.reading import TookTooLong, encoded
 from pulsebot.web.api.table import ENDPOINTS
 from pulsebot.web.problem import ProblemResponse
 from pulsebot.web.routing import Below
@@ -71,6 +72,8 @@ class Api:
             answer = ProblemResponse(404, str(error), error.parameter)
         except Unusable as error:
             answer = ProblemResponse(422, f"`{error.parameter}`: {error}", error.parameter)
+        except TookTooLong as error:
+            answer = ProblemResponse(503, str(error))
         except Exception:
             reference = uuid.uuid4().hex[:8]
             log.exception("a question to the API failed", reference=reference)
@@ -115,7 +118,7 @@ class Api:
         self._waiting += 1
         try:
             async with self._turn:
-                body = await self._database.read(_encoded, endpoint, question, asked)
+                body = await self._database.read(encoded, endpoint, question, asked)
         finally:
             self._waiting -= 1
         return Response(body, media_type="application/json")
@@ -136,10 +139,3 @@ def _find(parts: list[str]) -> tuple[Endpoint, dict[str, str]] | None:
         if named is not None:
             return endpoint, named
     return None
-
-
-def _encoded(
-    connection: Connection, endpoint: Endpoint, question: Question, asked: Parameters
-) -> bytes:
-    """Answer and encode, in the reader's thread: neither holds up the bot."""
-    return msgspec.json.encode(endpoint.answer(connection, question, asked))
