@@ -26,7 +26,7 @@ from pulsebot.delivery import Delivery
 from pulsebot.intake import Intake
 from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.builder import Around
-from pulsebot.materialize.declaring import declare
+from pulsebot.materialize.declaring import declare, refresh_lookups
 from pulsebot.materialize.desk import Desk
 from pulsebot.materialize.feed import Feed
 from pulsebot.materialize.lookout import Lookout
@@ -254,6 +254,7 @@ async def _consume(app: App) -> None:
 
 async def _build_views(app: App) -> None:
     """Make what the view files declare, and go on with what was being built."""
+    await app.database.write(refresh_lookups)
     await declare(app.desk, app.database, app.declared, app.settings.timezone)
     await app.desk.builder.resume()
 

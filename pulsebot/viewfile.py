@@ -10,8 +10,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pulsebot.errors import InvalidConfig, Problem
+from pulsebot.lookupfile import read_lookup
 from pulsebot.views.creation import keys_of, since_of, source_of
 from pulsebot.views.dialect import parse
+from pulsebot.views.lookup import is_lookup
 from pulsebot.views.place import InvalidSql
 from pulsebot.views.planner import table_plan
 from pulsebot.views.source import BUILT_IN, Source
@@ -87,6 +89,8 @@ def _lint(declared: Iterable[Declared]) -> Iterator[Problem]:
             _check(one.create, sources)
         except InvalidSql as error:
             yield one.problem(error.message, error.place.line)
+        except InvalidConfig as error:
+            yield from error.problems
 
 
 def _check(create: Create, sources: dict[str, Source]) -> None:
@@ -95,9 +99,9 @@ def _check(create: Create, sources: dict[str, Source]) -> None:
         raise InvalidSql(f"{name} is one of pulsebot's own names; choose another", name.place)
     keys_of(create)
     since_of(create, _UTC)
-    if create.kind == "STREAM":
-        sources[name.text] = source_of(create, sources)
-    elif create.query is None:
-        raise InvalidSql("expected AS SELECT …", name.place)
-    else:
+    if create.query is not None and create.kind == "TABLE":
         table_plan(create.query, sources, _UTC)
+        return
+    sources[name.text] = source_of(create, sources)
+    if is_lookup(create):
+        read_lookup(create)

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     (
         "config",
         frozenset(
-            {"casetest", "configfile", "mends", "rulefile", "ruleset", "settings"}
+            {"casetest", "configfile", "lookupfile", "mends", "rulefile", "ruleset", "settings"}
             | {"stream.config", "viewfile", "yamltree"}
         ),
     ),

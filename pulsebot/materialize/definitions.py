@@ -6,10 +6,13 @@ Streams are read before the views that read them; a name can mean one thing only
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from pulsebot.civil import zone_of
 from pulsebot.store.viewcatalog import Entry
 from pulsebot.views.creation import source_of
 from pulsebot.views.dialect import parse_one
+from pulsebot.views.lookup import lookup_source
 from pulsebot.views.place import InvalidSql, Place
 from pulsebot.views.plan import TablePlan
 from pulsebot.views.planner import table_plan
@@ -27,7 +30,10 @@ class Definitions:
 
     def add(self, entry: Entry) -> None:
         """Take an entry in; what it reads must be here."""
-        if entry.kind == "STREAM":
+        if entry.kind == "LOOKUP":
+            rows = msgspec.msgpack.decode(entry.content or b"\x90")
+            self.sources[entry.name] = lookup_source(created(entry.statement), rows)
+        elif entry.kind == "STREAM":
             self.sources[entry.name] = source_of(created(entry.statement), self.sources)
         else:
             query = query_of(entry.statement)
@@ -41,6 +47,11 @@ class Definitions:
             if name in (plan.source.name, *plan.source.parents):
                 found.append(self.entries[view].name)
         return sorted(set(found))
+
+    def looks_up(self, plan: TablePlan) -> bool:
+        """Tell whether a table reads a lookup, whose rows may be others than before."""
+        parents = [self.sources[name] for name in plan.source.parents if name in self.sources]
+        return any(source.lookup is not None for source in parents)
 
 
 def definitions(entries: Iterable[Entry]) -> Definitions:

@@ -39,7 +39,7 @@ class Describer:
             made = [(e.name, _one_line(e.statement)) for e in entries if e.kind == "STREAM"]
             return Answer("", ("NAME", "MADE BY"), [*((n, "built in") for n in BUILT_IN), *made])
         columns = ("NAME", "STATE", "COMPLETE SINCE", "LATE", "REFUSED", "FILE", "STATEMENT")
-        return Answer("", columns, [self._table_row(e) for e in entries if e.kind == "TABLE"])
+        return Answer("", columns, [self._table_row(e) for e in entries if e.kind != "STREAM"])
 
     def _table_row(self, entry: Entry) -> tuple[object, ...]:
         return (

@@ -4,8 +4,11 @@ It owns the catalog: whatever a statement changes there happens in one transacti
 writer, between two batches of the live stream.
 """
 
+import msgspec
+
 from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidInput
+from pulsebot.lookupfile import read_lookup
 from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.builder import Around, Builder, delete, plan_of
 from pulsebot.materialize.definitions import Definitions, query_of
@@ -18,9 +21,10 @@ from pulsebot.materialize.selection import reads, selection
 from pulsebot.materialize.selection import unknown as unknown_view
 from pulsebot.store import viewcatalog, viewtables
 from pulsebot.store.database import Connection
-from pulsebot.store.viewcatalog import Draft, Entry
+from pulsebot.store.viewcatalog import Draft, Entry, Kind
 from pulsebot.views.creation import instant_of, keys_of, since_of, source_of
 from pulsebot.views.dialect import parse
+from pulsebot.views.lookup import is_lookup
 from pulsebot.views.place import InvalidSql, Place
 from pulsebot.views.planner import table_plan
 from pulsebot.views.source import BUILT_IN
@@ -102,8 +106,8 @@ class Desk:
     async def create(self, create: Create, origin: str = "") -> Answer:
         """Enter a view or stream; a view is built from then on."""
         entry = await self._around.database.write(self._enter, create, origin)
-        if entry.kind == "STREAM":
-            return Answer(f"Stream {entry.name} is there.")
+        if entry.kind != "TABLE":
+            return Answer(f"{_WORDS[entry.kind]} {entry.name} is there.")
         self.builder.build(entry)
         what = "is built beside the old version" if create.replace else "is being built"
         return Answer(
@@ -155,14 +159,16 @@ class Desk:
         return entry
 
     def _enter(self, connection: Connection, create: Create, origin: str) -> Entry:
-        if create.query is None and create.kind == "TABLE":
-            raise InvalidSql("expected AS SELECT …", create.name.place)
         known = known_to(connection)
         self._name_is_free(connection, create, known)
         draft = self._draft(create, origin)
-        if create.kind == "STREAM":
+        if draft.kind != "TABLE":
             source_of(create, known.sources)
-            return viewcatalog.add(connection, draft, "live")
+            entry = viewcatalog.add(connection, draft, "live")
+            if draft.kind == "LOOKUP":
+                rows = read_lookup(create)
+                viewcatalog.set_content(connection, entry.id, msgspec.msgpack.encode(rows))
+            return entry
         plan = table_plan(query_of(create.text), known.sources, zone_of(draft.zone))
         entry = viewcatalog.add(connection, draft, "building")
         if entry.from_ms is not None:
@@ -182,11 +188,11 @@ class Desk:
         earlier = viewcatalog.find(connection, name)
         if earlier is None:
             return
-        if not create.replace or earlier.kind != create.kind:
+        if not create.replace or earlier.kind != _kind(create):
             raise InvalidSql(
                 f"{name} is there already; say CREATE OR REPLACE {earlier.kind}, or DROP it", place
             )
-        if create.kind == "STREAM":
+        if earlier.kind != "TABLE":
             self._nobody_reads(name, place, known)
             viewcatalog.remove(connection, earlier.id)
 
@@ -202,7 +208,7 @@ class Desk:
         retention_ms = length_ms(kept) if kept else int(settings.retention.views * DAY_MS)
         return Draft(
             name=create.name.text,
-            kind=create.kind,
+            kind=_kind(create),
             statement=create.text,
             zone=settings.timezone,
             max_keys=most,
@@ -219,13 +225,19 @@ class Desk:
             if drop.if_exists:
                 return Answer(f"There is no {name}.")
             raise unknown(connection, drop.name)
-        if versions[0].kind != drop.kind:
-            raise InvalidSql(
-                f"{name} is a {versions[0].kind}; DROP {versions[0].kind}", drop.name.place
-            )
-        if drop.kind == "STREAM":
+        kind = "STREAM" if versions[0].kind == "STREAM" else "TABLE"
+        if kind != drop.kind:
+            raise InvalidSql(f"{name} is a {kind}; DROP {kind}", drop.name.place)
+        if versions[0].kind != "TABLE":
             self._nobody_reads(name, drop.name.place, known_to(connection))
         for entry in versions:
             delete(connection, entry)
         viewtables.hide(connection, name)
         return Answer(f"{drop.kind.capitalize()} {name} is gone.")
+
+
+_WORDS = {"STREAM": "Stream", "LOOKUP": "Lookup table"}
+
+
+def _kind(create: Create) -> Kind:
+    return "LOOKUP" if is_lookup(create) else create.kind

@@ -93,8 +93,9 @@ class Feed:
         edition = viewcatalog.edition(connection)
         if edition != self._edition:
             known = definitions(e for e in viewcatalog.entries(connection) if e.state == "live")
+            earlier = {v: k for v, k in self._keepers.items() if not known.looks_up(k.plan)}
             self._keepers = {
-                view: self._keepers.get(view) or Keeper(connection, known.entries[view], plan)
+                view: earlier.get(view) or Keeper(connection, known.entries[view], plan)
                 for view, plan in known.plans.items()
                 if plan.source.topic is not None
             }

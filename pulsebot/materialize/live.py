@@ -46,11 +46,11 @@ class LiveViews:
         if edition == self._edition:
             return
         entries = [e for e in viewcatalog.entries(connection) if e.state == "live"]
-        self.definitions = definitions(entries)
+        self.definitions = known = definitions(entries)
+        earlier = {v: k for v, k in self._keepers.items() if not known.looks_up(k.plan)}
         self._keepers = {
-            view: self._keepers.get(view)
-            or Keeper(connection, self.definitions.entries[view], plan)
-            for view, plan in self.definitions.plans.items()
+            view: earlier.get(view) or Keeper(connection, known.entries[view], plan)
+            for view, plan in known.plans.items()
             if plan.source.kind is not None
         }
         self._edition = edition

@@ -144,7 +144,7 @@ CREATE TABLE sql_view (
     max_keys INTEGER NOT NULL, retention_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,
     from_ms INTEGER, inherits INTEGER NOT NULL, since_ms INTEGER,
     late INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
-    failed INTEGER NOT NULL DEFAULT 0
+    failed INTEGER NOT NULL DEFAULT 0, content BLOB
 ) STRICT;
 CREATE UNIQUE INDEX sql_view_name ON sql_view (name, state);
 

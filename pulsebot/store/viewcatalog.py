@@ -12,6 +12,7 @@ from pulsebot.store.database import Connection
 from pulsebot.stream.base import Partition
 
 State = Literal["building", "live"]
+Kind = Literal["TABLE", "STREAM", "LOOKUP"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Entry:
 
     id: int
     name: str
-    kind: Literal["TABLE", "STREAM"]
+    kind: Kind
     statement: str
     origin: str
     zone: str
@@ -41,6 +42,8 @@ class Entry:
     late: int
     refused: int
     failed: int
+    content: bytes | None
+    """The rows of a lookup table, as msgpack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Draft:
     """What is to be entered."""
 
     name: str
-    kind: Literal["TABLE", "STREAM"]
+    kind: Kind
     statement: str
     zone: str
     max_keys: int
@@ -61,7 +64,7 @@ class Draft:
 
 _COLUMNS = (
     "id, name, kind, statement, origin, zone, state, max_keys, retention_ms, created_ms,"
-    " from_ms, inherits, since_ms, late, refused, failed"
+    " from_ms, inherits, since_ms, late, refused, failed, content"
 )
 
 
@@ -170,6 +173,12 @@ def reach(connection: Connection, view: int) -> dict[Partition, Reach]:
         (view,),
     )
     return {Partition(topic, number): (first, after) for topic, number, first, after in rows}
+
+
+def set_content(connection: Connection, view: int, content: bytes) -> None:
+    """Put a lookup table's rows in the place of those before."""
+    connection.execute("UPDATE sql_view SET content = ? WHERE id = ?", (content, view))
+    _changed(connection)
 
 
 def next_revision(connection: Connection) -> int:

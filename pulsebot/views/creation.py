@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pulsebot.civil import instant
 from pulsebot.views.dialect import Pulse
 from pulsebot.views.external import external_source
+from pulsebot.views.lookup import is_lookup, lookup_source
 from pulsebot.views.place import InvalidSql, nearest
 from pulsebot.views.source import Source
 from pulsebot.views.statement import Create, Name
@@ -22,7 +23,9 @@ _OPTIONS = ("MAX_KEYS",)
 
 
 def source_of(create: Create, sources: Mapping[str, Source]) -> Source:
-    """Return the source that a CREATE STREAM means."""
+    """Return the source that a CREATE STREAM means, or an empty one of a lookup table."""
+    if is_lookup(create):
+        return lookup_source(create, ())
     if create.query is None:
         return external_source(create)
     return stream_source(create.name.text, create.query, sources)

@@ -12,8 +12,15 @@ from sqlglot import exp
 from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidInput
 from pulsebot.views.aggregates.table import AGGREGATES
-from pulsebot.views.expression import Compiled, Scope, compile_condition
+from pulsebot.views.expression import (
+    Column,
+    Compiled,
+    Scope,
+    compile_condition,
+    compile_expression,
+)
 from pulsebot.views.functions import FUNCTIONS
+from pulsebot.views.lookup import joined, joined_columns
 from pulsebot.views.place import InvalidSql, nearest
 from pulsebot.views.source import Source
 from pulsebot.views.statement import Query
@@ -22,7 +29,6 @@ CALLABLE = (*AGGREGATES, *FUNCTIONS)
 """Names of all functions, to find the one that was meant."""
 
 _REFUSED = {
-    "joins": "streams and tables cannot be joined in this version",
     "laterals": "LATERAL is not supported",
     "distinct": "SELECT DISTINCT is not supported; use GROUP BY",
     "order": "a view has no order; put ORDER BY into the query that reads it",
@@ -39,12 +45,12 @@ class Reading:
         self.select = _normalized(query.select)
         self._refuse_unsupported()
         self.source, alias = self._from(sources)
-        self.scope = Scope(
-            query.text,
-            self.source.columns,
-            dict.fromkeys((self.source.name, alias), self.source.columns),
-            CALLABLE,
-        )
+        self.scope = self._scope(dict.fromkeys((self.source.name, alias), self.source.columns))
+        for join in self.select.args.get("joins") or ():
+            self._join(join, sources)
+
+    def _scope(self, others: Mapping[str, Mapping[str, Column]]) -> Scope:
+        return Scope(self.query.text, self.source.columns, others, CALLABLE)
 
     def wrong(self, message: str, node: exp.Expr) -> InvalidSql:
         """Return the error about a part of the SELECT."""
@@ -79,12 +85,48 @@ class Reading:
             raise self.wrong(
                 "FROM needs the name of a stream; sub-queries are not supported", found
             )
+        source = self._named(table, sources)
+        if source.lookup is not None:
+            raise self.wrong(f"{source.name} is a lookup table: FROM a stream JOIN it", table)
+        return source, table.alias or source.name
+
+    def _named(self, table: exp.Table, sources: Mapping[str, Source]) -> Source:
         source = sources.get(table.name)
         if source is None:
             raise self.wrong(
                 f"there is no stream {table.name}{nearest(table.name, sources)}", table
             )
-        return source, table.alias or source.name
+        return source
+
+    def _join(self, join: exp.Join, sources: Mapping[str, Source]) -> None:
+        """Put a lookup table's columns beside those of the stream."""
+        table, side = join.this, str(join.args.get("side") or "INNER").upper()
+        if not isinstance(table, exp.Table) or side not in {"LEFT", "INNER"}:
+            raise self.wrong("only JOIN and LEFT JOIN with a lookup table are supported", join)
+        lookup = self._named(table, sources)
+        if lookup.lookup is None:
+            raise self.wrong(
+                f"{lookup.name} is a stream; only lookup tables can be joined: CREATE TABLE"
+                " TEAMS (SERVICE_ID STRING PRIMARY KEY, TEAM STRING) WITH (FILE = 'teams.csv')",
+                table,
+            )
+        alias = table.alias or lookup.name
+        by = self._key_of_join(join, lookup, {lookup.name, alias})
+        self.source = joined(self.source, lookup, by, inner=side == "INNER")
+        columns = joined_columns(lookup, by)
+        self.scope = self._scope({**self.scope.others, lookup.name: columns, alias: columns})
+
+    def _key_of_join(self, join: exp.Join, lookup: Source, names: set[str]) -> Compiled:
+        """Compile the side of ON that is not the lookup's key."""
+        on = join.args.get("on")
+        if isinstance(on, exp.EQ):
+            for key, other in ((on.left, on.right), (on.right, on.left)):
+                if isinstance(key, exp.Column) and key.name == lookup.key and key.table in names:
+                    return compile_expression(other, self.scope)
+        raise self.wrong(
+            f"expected ON … = {lookup.name}.{lookup.key}: a lookup is joined by its key",
+            on if isinstance(on, exp.Expr) else join,
+        )
 
     def _refuse_unsupported(self) -> None:
         for name, said in _REFUSED.items():

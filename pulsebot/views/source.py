@@ -23,7 +23,8 @@ class Source:
 
     `row` turns an event into a row, None where the stream leaves it out; itself None where
     the row is the event. `parents` are the streams that it is made from. Of a `topic`,
-    `decode` gives a record's row or raises InvalidEvent, and `time` the row's time (ms).
+    `decode` gives a record's row or raises InvalidEvent, and `time` the row's time (ms). A
+    `lookup` has no rows of its own: others join it, and find its rows by `key`.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Source:
     topic: str | None = None
     decode: Callable[[bytes | None], Any] | None = None
     time: Callable[[Any], int | None] | None = None
+    lookup: Mapping[Any, Mapping[str, Any]] | None = None
+    key: str = ""
 
 
 def times_of(kind: Kind) -> Callable[[Any], int]:
