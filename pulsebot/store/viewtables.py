@@ -87,8 +87,17 @@ def index_revisions(connection: Connection, view: int) -> None:
     Not made from the start: it doubles the cost of every change.
     """
     connection.execute(
-        f"CREATE INDEX IF NOT EXISTS view_{view}_revision ON view_{view} (_revision)"
+        f"CREATE INDEX IF NOT EXISTS view_{view}__revision ON view_{view} (_revision)"
     )
+
+
+def forget_revisions(connection: Connection) -> None:
+    """Drop what `index_revisions` made: whoever follows a view from now on makes it again."""
+    found = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'index' AND name = tbl_name || '__revision'"
+    )
+    for (name,) in found.fetchall():
+        connection.execute(f"DROP INDEX {quoted(name)}")
 
 
 def inherit(connection: Connection, shape: Shape, earlier: int, before_ms: int) -> None:

@@ -176,6 +176,8 @@ async def test_mistakes_are_named(desk: Desk, query: str, said: str) -> None:
         "SELECT zeroblob(1000000000) FROM PER_DAY",
         "SELECT printf('%.1000000000d', 1) FROM PER_DAY",
         "SELECT COUNT(*) OVER () FROM PER_DAY",
+        f"SELECT COUNT FROM PER_DAY WHERE SERVICE_ID LIKE '{'%a' * 500}'",  # noqa: S608 - a bomb
+        "SELECT GLOB('*', SERVICE_ID) FROM PER_DAY",
         "SELECT ? FROM PER_DAY",
         "SELECT @x FROM PER_DAY",
         "PRAGMA writable_schema = 1",

@@ -19,6 +19,7 @@ from pulsebot.materialize.push import Since
 from pulsebot.materialize.session import session
 from pulsebot.materialize.tail import BATCHES, Tails
 from pulsebot.sift import Arrival
+from pulsebot.store.database import Connection
 from pulsebot.terminal.sqlask import carried_out
 from pulsebot.views.dialect import parse_one
 from pulsebot.views.place import InvalidSql
@@ -252,6 +253,25 @@ async def test_events_of_a_stream_are_told_as_they_come_in(bot: App) -> None:
         assert await told.row() == ("SVC-0", '{"env":"x"}')
         assert await told.row() == ("SVC-1", '{"env":"x"}')
         assert await fatal.row() == ("svc-1", "E")
+
+
+async def test_following_costs_nothing_after_the_next_start(tmp_path: Path) -> None:
+    """What makes following quick, and writing slow, is there only once somebody follows."""
+    settings = site(tmp_path)
+    found: list[bool] = []
+    async with running(settings) as bot:
+        [piece async for piece in session(bot.desk, PER_DAY)]
+        found.append(await bot.database.read(_indexed))
+        async with following(bot.desk, "SELECT COUNT FROM PER_DAY EMIT CHANGES"):
+            found.append(await bot.database.read(_indexed))
+    async with running(settings) as bot:
+        found.append(await bot.database.read(_indexed))
+    assert found == [False, True, False]
+
+
+def _indexed(connection: Connection) -> bool:
+    rows = connection.execute("SELECT name FROM sqlite_schema WHERE name GLOB '*_revision'")
+    return any(name.startswith("view_") for (name,) in rows)
 
 
 def test_watching_costs_nothing_while_nobody_watches() -> None:
