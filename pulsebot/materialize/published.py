@@ -52,6 +52,10 @@ class Published:
         """Return the next changes after a spot; None where this version is there no longer."""
         return await self._database.read(_changes, layout, after)
 
+    async def revision(self) -> int:
+        """Return the revision of the latest change to any view."""
+        return await self._database.read(viewcatalog.revision)
+
     async def behind(self, layout: Layout, after: Spot) -> int:
         """Return how many rows changed after a spot; 0 where this version is gone."""
         return await self._database.read(_behind, layout, after)

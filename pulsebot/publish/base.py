@@ -80,6 +80,9 @@ class Source(Protocol):
         Bounded. None where this version of the view is there no longer.
         """
 
+    async def revision(self) -> int:
+        """Return the revision of the latest change to any view."""
+
     async def behind(self, layout: Layout, after: Spot) -> int:
         """Return how many rows changed after a spot."""
 

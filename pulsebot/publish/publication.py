@@ -84,20 +84,28 @@ class Publication:
     async def _copy(self, found: Found | None) -> None:
         """Write all rows, batch by batch, in the one transaction that is open.
 
-        Who reads the table sees what was there before until it is complete.
+        Who reads the table sees what was there before until it is complete. Rows that do not
+        change meanwhile come once, and those that went before never came.
         """
         await self._table.make(found)
         await self._table.prepare()
+        began = await self._source.revision()
         more = True
         while more:
             batch = await self._source.changes(self.layout, self.at.spot)
             if batch is None:
                 raise Superseded(self.layout.view)
+            old = [change for change in batch.changes if change.spot.revision <= began]
+            new = batch.changes[len(old) :]
+            async with asyncio.timeout(PATIENCE_S):
+                await self._table.fill(old)
+                if new:
+                    await self._table.write(new)
+                    await self._table.clear()
             if batch.changes:
-                async with asyncio.timeout(PATIENCE_S):
-                    await self._table.write(batch.changes)
                 self.at = self._after(batch.changes)
             more = batch.more
+        await self._table.index(found)
         await progress.enter(self._connection, self.at)
 
     async def _alone(self) -> None:

@@ -48,7 +48,9 @@ class Table:
         self._row = row_of(layout)
         self._id = sql.Identifier(self.name)
         self._batch = sql.Identifier("pg_temp", f"pulsebot_batch_{layout.version}")
-        self._copy = _copy(self._batch, self.columns)
+        others = [name for name in self.columns if name != names.ROW]
+        self._fill = _copy(self._id, [names.ROW, *others])
+        self._copy = _copy(self._batch, [names.ROW, "_gone", *others])
         self._delete = _delete(self._batch, self._id)
         self._upsert = _upsert(self._batch, self._id, self.columns)
 
@@ -69,7 +71,10 @@ class Table:
         return all(found.columns.get(name) == type_ for name, type_ in self.columns.items())
 
     async def make(self, found: Found | None) -> None:
-        """Create the table, or empty it and give it the columns of this version."""
+        """Create the table, or empty it and give it the columns of this version.
+
+        `index` is for when the rows are in it.
+        """
         if found is None:
             await self._execute(
                 sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}))").format(
@@ -78,15 +83,12 @@ class Table:
                     sql.Identifier(names.ROW),
                 )
             )
-            await self._index()
             return
         await self._execute(sql.SQL("DELETE FROM {}").format(self._id))
         if changes := self._alterations(found.columns):
             await self._execute(
                 sql.SQL("ALTER TABLE {} {}").format(self._id, sql.SQL(", ").join(changes))
             )
-            if BOUNDS[0] not in found.columns:
-                await self._index()
 
     def _alterations(self, there: Mapping[str, str]) -> list[sql.Composed]:
         drop, add = sql.SQL("DROP COLUMN {}"), sql.SQL("ADD COLUMN {}")
@@ -99,8 +101,9 @@ class Table:
         ]
         return dropped + added
 
-    async def _index(self) -> None:
-        if BOUNDS[0] in self.columns:
+    async def index(self, found: Found | None) -> None:
+        """Make the moments of windows quick to find, where the column is new."""
+        if BOUNDS[0] in self.columns and (found is None or BOUNDS[0] not in found.columns):
             await self._execute(
                 sql.SQL("CREATE INDEX ON {} ({})").format(self._id, sql.Identifier(BOUNDS[0]))
             )
@@ -114,16 +117,27 @@ class Table:
             ).format(sql.Identifier(f"pulsebot_batch_{self.layout.version}"), self._id)
         )
 
+    async def fill(self, changes: Iterable[Change]) -> None:
+        """Write rows that are not there yet."""
+        async with self._connection.cursor().copy(self._fill) as copy:
+            for change in changes:
+                if change.values is not None:
+                    row_id, _, *values = self._row(change)
+                    await copy.write_row((row_id, *values))
+
     async def write(self, changes: Sequence[Change]) -> None:
         """Write rows, each in the place of what is there of it."""
         cursor = self._connection.cursor()
-        await self._execute(sql.SQL("TRUNCATE {}").format(self._batch))
         async with cursor.copy(self._copy) as copy:
             for change in changes:
                 await copy.write_row(self._row(change))
         if any(change.values is None for change in changes):
             await cursor.execute(self._delete)
         await cursor.execute(self._upsert)
+
+    async def clear(self) -> None:
+        """Make room for another `write` in the same transaction."""
+        await self._execute(sql.SQL("TRUNCATE {}").format(self._batch))
 
     async def _execute(self, statement: sql.Composed) -> None:
         await self._connection.execute(statement)
@@ -153,9 +167,8 @@ def _columns(layout: Layout) -> dict[str, LiteralString]:
     return columns | (dict.fromkeys(BOUNDS, _MOMENT) if layout.windowed else {})
 
 
-def _copy(batch: sql.Identifier, columns: Iterable[str]) -> sql.Composed:
-    listed = [names.ROW, "_gone", *(name for name in columns if name != names.ROW)]
-    return sql.SQL("COPY {} ({}) FROM STDIN").format(batch, _list(listed))
+def _copy(table: sql.Identifier, columns: Iterable[str]) -> sql.Composed:
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(table, _list(columns))
 
 
 def _delete(batch: sql.Identifier, table: sql.Identifier) -> sql.Composed:

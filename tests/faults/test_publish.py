@@ -62,8 +62,15 @@ class Fate:
         await asyncio.to_thread(self._server.until_ready)
 
     async def _replace(self) -> None:
+        """Begin to replace a view; a bot that is killed from now on goes on with it later."""
         statement = self._chance.choice(REPLACEMENTS)
-        self._replacing.append(asyncio.create_task(self._rig.cli("sql", statement)))
+        before = self._rig.rows(_NEWEST)
+        replacing = asyncio.create_task(self._rig.cli("sql", statement))
+        self._replacing.append(replacing)
+        await self._rig.until(lambda: replacing.done() or self._rig.rows(_NEWEST) != before)
+
+
+_NEWEST = "SELECT max(id) FROM sql_view"
 
 
 async def _bear_kills(rig: Rig, server: PostgresServer, url: str, kills: int) -> None:
