@@ -5,9 +5,11 @@ import json
 import os
 import random
 import secrets
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.fakes.slack import FakeSlack
@@ -15,7 +17,7 @@ from tests.faults.rig import LoadWriter, Rig, event
 from tests.faults.viewsoracle import QUERIES, REPLACEMENTS, STATEMENTS, expected_rows
 from tests.faults.writer import read_notes
 from tests.postgres.server import PostgresServer
-from tests.publish.site import equal
+from tests.publish.site import asked, equal
 
 RULES = """\
 version: 1
@@ -110,6 +112,47 @@ async def test_fifty_kills_on_both_sides(tmp_path: Path, postgres_own: PostgresS
     with postgres_own.database() as url:
         async with FakeSlack() as slack, Rig(tmp_path, slack, RULES, publish=url) as rig:
             await _bear_kills(rig, postgres_own, url, kills=50)
+
+
+@pytest.mark.parametrize("victim", ["bot", "backends", "server"])
+async def test_whoever_dies_in_the_middle_of_a_transaction(
+    tmp_path: Path, postgres_own: PostgresServer, victim: str
+) -> None:
+    """The progress was moved on already, the rows were not written: neither of it counts."""
+    with postgres_own.database() as url:
+        async with FakeSlack() as slack, Rig(tmp_path, slack, RULES, publish=url) as rig:
+            await rig.start()
+            await rig.ready()
+            code, _, error = await rig.cli("sql", STATEMENTS)
+            assert code == 0, error
+            await rig.send(event("trigger", "svc-1", {}))
+            await rig.until(lambda: equal(rig.settings, url, "TRIGGER_PER_DAY"))
+            with closing(psycopg.connect(url)) as somebody:
+                somebody.execute("LOCK TABLE trigger_per_day IN EXCLUSIVE MODE")
+                await rig.send(event("trigger", "svc-2", {}))
+                await rig.until(lambda: _waits(url))
+                if victim == "bot":
+                    await rig.kill()
+                    await rig.start()
+                    somebody.rollback()
+                elif victim == "backends":
+                    await asyncio.to_thread(postgres_own.kill_backends)
+                    await asyncio.to_thread(postgres_own.until_ready)
+                else:
+                    await asyncio.to_thread(postgres_own.stop)
+                    await asyncio.to_thread(postgres_own.start)
+            await rig.until(lambda: equal(rig.settings, url, "TRIGGER_PER_DAY"))
+            assert asked(url, "SELECT service_id, count FROM trigger_per_day ORDER BY 1") == [
+                ("svc-1", 1),
+                ("svc-2", 1),
+            ]
+            assert await rig.terminate() == 0
+
+
+def _waits(url: str) -> bool:
+    """Tell whether the publisher waits for a lock on rows."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'pulsebot'"
+    return asked(url, f"{query} AND wait_event_type = 'Lock'") != []
 
 
 async def test_an_outage_of_postgres_holds_nothing_up(

@@ -1,12 +1,17 @@
 """Views in a real PostgreSQL: equal to ours, whatever happened on either side."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 from pulsebot import app
 from pulsebot import event as events
 from pulsebot.event import MessageData
+from pulsebot.settings import Settings
 from tests.fakes.world import NO_RULES
 from tests.materialize.site import PER_DAY, send
 from tests.publish.site import (
@@ -27,6 +32,20 @@ SELECT SERVICE_ID, COUNT(*) AS TIMES, MAX(COUNT) AS MOST FROM SERVICE_TRIGGER
 WINDOW TUMBLING (SIZE 1 DAY)
 GROUP BY SERVICE_ID
 """
+
+
+def lose(settings: Settings) -> None:
+    """Remove a database, with all that SQLite keeps beside it."""
+    for left in settings.database.parent.glob(f"{settings.database.name}*"):
+        left.unlink()
+
+
+def copied(settings: Settings) -> Path:
+    """Return a copy of a database as it is now."""
+    backup = settings.database.with_suffix(".backup")
+    with closing(sqlite3.connect(settings.database)) as now, closing(sqlite3.connect(backup)) as to:
+        now.backup(to)
+    return backup
 
 
 async def test_a_view_is_a_table_with_proper_types(postgres: str, tmp_path: Path) -> None:
@@ -130,23 +149,43 @@ async def test_postgres_set_back_goes_on_from_there(postgres: str, tmp_path: Pat
         asked(elsewhere, f"DROP DATABASE {name}_{letter} WITH (FORCE)")
 
 
-async def test_our_database_set_back_is_noticed(postgres: str, tmp_path: Path) -> None:
-    """Revisions that are given a second time, to other changes, are not taken for the first."""
+@pytest.mark.parametrize("restarts", [0, 2])
+async def test_our_database_set_back_is_noticed(
+    postgres: str, tmp_path: Path, restarts: int
+) -> None:
+    """Revisions that are given a second time, to other changes, are not taken for the first.
+
+    As after a power cut, which takes the last transactions, and with a backup from before.
+    """
     settings = publishing(tmp_path, postgres)
-    backup = tmp_path / "backup.db"
     await send(settings, trigger("svc-a"))
     await once(settings, PER_DAY)
-    shutil.copy(settings.database, backup)
-    for number in range(3):
-        await send(settings, trigger(f"svc-{number}"))
+    async with app.opened(settings, NO_RULES) as opened, opened.reader:
+        assert opened.publisher
+        backup = copied(settings)
+        await opened.pipeline.start()
+        for number in range(3):
+            await send(settings, trigger(f"svc-{number}"))
+            await opened.pipeline.run_to_end()
+            await opened.publisher.run_to_end()
+    for _ in range(restarts):
         await once(settings)
+    lose(settings)
     shutil.copy(backup, settings.database)
     await send(settings, trigger("svc-a", 5), trigger("svc-0", 7))
     await once(settings)
     assert equal(settings, postgres)
-    (tmp_path / "bot.db").unlink()
+
+
+async def test_a_database_that_is_lost_drops_nothing(postgres: str, tmp_path: Path) -> None:
+    """The tables stay until views of their names are there again, and then become theirs."""
+    settings = publishing(tmp_path, postgres)
+    await send(settings, trigger("svc-a"))
+    await once(settings, PER_DAY)
+    lose(settings)
     await once(settings)
-    assert remote(postgres, "PER_DAY") != []  # a database that is lost dropped nothing
+    assert len(remote(postgres, "PER_DAY")) == 1
+    await send(settings, trigger("svc-a"))
     await once(settings, PER_DAY)
     assert equal(settings, postgres)
 
