@@ -7,7 +7,7 @@ module must not know which streams, columns or functions there are.
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
-from sqlglot import Token
+from sqlglot import Token, TokenType
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from pulsebot.views.grammar import Grammar, shown
@@ -40,6 +40,8 @@ class Pulse(Grammar):
 
         def _parse_statement(self) -> Any:
             """Read one statement; the first word says which."""
+            if self._match(TokenType.SEMICOLON):  # sqlglot keeps one that a comment follows
+                return None
             word = self._curr.text.upper() if self._curr else ""
             reader = _READERS.get(word)
             if reader is None:

@@ -4,11 +4,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pulsebot.event import TriggerData, trigger
-from pulsebot.views.dialect import parse_one
+from pulsebot.views.dialect import parse, parse_one
 from pulsebot.views.place import InvalidSql
 from pulsebot.views.planner import table_plan
 from pulsebot.views.source import BUILT_IN
-from pulsebot.views.statement import Create
+from pulsebot.views.statement import Create, Show
 from pulsebot.views.streamplan import stream_source
 from tests.views.samples import AT
 
@@ -143,3 +143,9 @@ def _plan(statement: str) -> None:
     assert isinstance(created, Create)
     assert created.query
     table_plan(created.query, BUILT_IN, ZoneInfo("UTC"))
+
+
+def test_comments_may_stand_anywhere() -> None:
+    """After a semicolon, before it, alone: they are no statements."""
+    text = "-- one\nSHOW TABLES; -- two\nSHOW /* three */ STREAMS;\n-- four\n"
+    assert parse(text) == [Show("TABLES"), Show("STREAMS")]
