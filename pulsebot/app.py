@@ -37,7 +37,7 @@ from pulsebot.publish.publisher import Publisher
 from pulsebot.ruleset import Ruleset
 from pulsebot.scheduler import Scheduler
 from pulsebot.settings import Settings
-from pulsebot.store import services, viewtables
+from pulsebot.store import services, viewchanges, viewtables
 from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
@@ -97,6 +97,7 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
         database = await stack.enter_async_context(Database(settings.database))
         if settings.publish is None:  # who followed views is gone
             await database.write(viewtables.forget_revisions)
+            await database.write(viewchanges.forget_removed)
         parts: list[Pipeline] = []
 
         async def carry_out(text: str) -> Sequence[Answer]:

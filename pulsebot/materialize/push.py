@@ -83,13 +83,16 @@ class Follower:
     async def run(self, since: Since | None, *, present: bool) -> AsyncGenerator[Changes, None]:
         """Tell what changes from now on, or `since` an earlier look; `present`: all rows first.
 
-        Where the view was replaced since then, all its rows are told. Raises InvalidInput when
-        the view is dropped or replaced meanwhile, or the condition takes too long.
+        Where the view was replaced since then, or that is too long ago, all rows are told.
+        Raises InvalidInput when the view is dropped or replaced meanwhile, or the condition
+        takes too long.
         """
         await self._database.write(viewtables.index_revisions, self._view)
         self._plan = await self._database.read(plan_of, self._asked.relation.entry)
         now = await self._database.read(viewcatalog.revision)
-        seen, replaced = now, since is not None and since.view != self._view
+        known = await self._database.read(viewchanges.complete_since, self._view)
+        replaced = since is not None and (since.view != self._view or since.revision < known)
+        seen = now
         if since is not None and not replaced:
             seen, self._tell_all = min(since.revision, now), True
         elif replaced or present:

@@ -1,11 +1,12 @@
 """A view as queries see it: its name, columns, and the zone of its days."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from pulsebot.civil import zone_of
 from pulsebot.materialize.builder import plan_of
-from pulsebot.materialize.describing import zone_name
+from pulsebot.materialize.definitions import query_of
 from pulsebot.store import viewcatalog, viewtables
 from pulsebot.store.database import Connection
 from pulsebot.store.viewcatalog import Entry
@@ -52,8 +53,15 @@ def relation(connection: Connection, name: str) -> Relation | None:
         entry,
         tuple(column for column in columns if column not in hidden),
         windowed=bool(hidden & set(columns)),
-        zone=zone_of(zone_name(entry)),
+        zone=zone_of(_own_zone(entry.statement) or entry.zone),
     )
+
+
+@lru_cache(maxsize=256)
+def _own_zone(statement: str) -> str | None:
+    """Return the zone that a statement names; remembered, because reading SQL takes its time."""
+    window = query_of(statement).window
+    return window.zone if window else None
 
 
 def seen_of(connection: Connection, found: Relation) -> Seen:

@@ -77,6 +77,28 @@ def removed(connection: Connection, view: int, after: Spot, until: int, limit: i
     return [Spot(*row) for row in found]
 
 
+REMOVED_KEPT = 100_000
+"""Removed rows of a view that are remembered for those who follow it."""
+
+
+def forget_removed(connection: Connection, keep: int = REMOVED_KEPT) -> None:
+    """Forget which rows were removed long ago: of each view only the last ones are kept."""
+    views = [view for (view,) in connection.execute("SELECT DISTINCT view FROM sql_view_removed")]
+    connection.executemany(
+        "DELETE FROM sql_view_removed WHERE view = ?1 AND revision < (SELECT revision"
+        " FROM sql_view_removed WHERE view = ?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2)",
+        [(view, keep) for view in views],
+    )
+
+
+def complete_since(connection: Connection, view: int, keep: int = REMOVED_KEPT) -> int:
+    """Return the revision since which all removed rows of a version are remembered."""
+    count, first = connection.execute(
+        "SELECT count(*), min(revision) FROM sql_view_removed WHERE view = ?", (view,)
+    ).fetchone()
+    return int(first) if count > keep else 0
+
+
 def gone(connection: Connection, wanted: Wanted, values: Sequence[Any]) -> tuple[Any, ...] | None:
     """Return what is told of a row that is gone; None where the condition rules it out.
 
