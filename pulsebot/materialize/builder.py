@@ -128,12 +128,14 @@ def join(connection: Connection, view: int) -> None:
     """Make a version live that has caught up, in the place of the one before it."""
     entry = viewcatalog.get(connection, view)
     shape = shape_of(entry, plan_of(connection, entry))
-    if earlier := viewcatalog.find(connection, entry.name):
-        if entry.inherits and entry.from_ms is not None:
-            viewtables.inherit(connection, shape, earlier.id, entry.from_ms)
-            if entry.since_ms is None and earlier.since_ms is not None:
-                viewcatalog.note_since(connection, view, earlier.since_ms)
-        delete(connection, earlier)
+    earlier = viewcatalog.find(connection, entry.name)
+    if earlier and entry.inherits and entry.from_ms is not None:
+        viewtables.inherit(connection, shape, earlier.id, entry.from_ms)
+        if entry.since_ms is None and earlier.since_ms is not None:
+            viewcatalog.note_since(connection, view, earlier.since_ms)
+    for version in viewcatalog.entries(connection):
+        if version.name == entry.name and version.id != view:
+            delete(connection, version)
     viewcatalog.make_live(connection, view)
     viewtables.show(connection, shape)
 

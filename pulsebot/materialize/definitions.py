@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pulsebot.civil import zone_of
+from pulsebot.errors import InvalidInput
 from pulsebot.store.viewcatalog import Entry
 from pulsebot.views.creation import source_of
 from pulsebot.views.dialect import parse_one
@@ -27,6 +28,8 @@ class Definitions:
     sources: dict[str, Source] = field(default_factory=lambda: dict(BUILT_IN))
     plans: dict[int, TablePlan] = field(default_factory=dict)
     entries: dict[int, Entry] = field(default_factory=dict)
+    broken: dict[int, str] = field(default_factory=dict)
+    """Why entries cannot be understood, by their ids: an older pulsebot had accepted them."""
 
     def add(self, entry: Entry) -> None:
         """Take an entry in; what it reads must be here."""
@@ -55,10 +58,13 @@ class Definitions:
 
 
 def definitions(entries: Iterable[Entry]) -> Definitions:
-    """Return what entries mean, given oldest first."""
+    """Return what entries mean, given oldest first; one that means nothing stops no other."""
     found = Definitions()
     for entry in entries:
-        found.add(entry)
+        try:
+            found.add(entry)
+        except InvalidInput as error:
+            found.broken[entry.id] = str(error)
     return found
 
 

@@ -67,7 +67,9 @@ class Describer:
         versions = [e for e in viewcatalog.entries(connection) if e.name == name.text]
         if not versions:
             raise unknown(connection, name)
-        entry = versions[0]
+        entry = versions[-1]
+        if entry.state == "broken":
+            raise InvalidSql(f"{name} is broken; create it again:\n{entry.statement}", name.place)
         plan = table_plan(query_of(entry.statement), known.sources, zone_of(entry.zone))
         rows = [(o.name, str(o.type), "key" if o.key else "") for o in plan.outputs]
         if plan.window:

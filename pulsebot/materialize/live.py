@@ -8,6 +8,8 @@ groups, not by the events.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import structlog
+
 from pulsebot.event import Kind, Trigger
 from pulsebot.materialize.definitions import Definitions, definitions
 from pulsebot.materialize.keeper import Keeper
@@ -18,6 +20,8 @@ from pulsebot.views.plan import TablePlan
 from pulsebot.views.source import times_of
 from pulsebot.views.table import Row
 from pulsebot.window import MINUTE_MS
+
+log = structlog.get_logger(__name__)
 
 EXPIRED_PIECE = 5_000
 """Rows deleted in one transaction."""
@@ -47,6 +51,11 @@ class LiveViews:
             return
         entries = [e for e in viewcatalog.entries(connection) if e.state == "live"]
         self.definitions = known = definitions(entries)
+        for view, reason in known.broken.items():
+            log.error("a view is given up; create it again, it is built from the log",
+                      view=view, reason=reason)  # fmt: skip
+            viewcatalog.mark_broken(connection, view)
+            edition = viewcatalog.edition(connection)
         earlier = {v: k for v, k in self._keepers.items() if not known.looks_up(k.plan)}
         self._keepers = {
             view: earlier.get(view) or Keeper(connection, known.entries[view], plan)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pulsebot.store.database import Connection
 from pulsebot.stream.base import Partition
 
-State = Literal["building", "live"]
+State = Literal["building", "live", "broken"]
 Kind = Literal["TABLE", "STREAM", "LOOKUP"]
 
 
@@ -122,6 +122,12 @@ def remove(connection: Connection, view: int) -> None:
     for table in ("sql_view_position", "sql_view_removed"):
         connection.execute(f"DELETE FROM {table} WHERE view = ?", (view,))
     connection.execute("DELETE FROM sql_view WHERE id = ?", (view,))
+    _changed(connection)
+
+
+def mark_broken(connection: Connection, view: int) -> None:
+    """Note that a version cannot be kept up: this version of pulsebot does not understand it."""
+    connection.execute("UPDATE OR REPLACE sql_view SET state = 'broken' WHERE id = ?", (view,))
     _changed(connection)
 
 

@@ -147,3 +147,24 @@ async def test_a_dropped_view_leaves_nothing_but_its_name_free(settings: Setting
         await opened.desk.execute(stream + table)
         await opened.desk.builder.built()
         assert await rows(opened.desk, "SELECT COUNT FROM N") == [(1,)]
+
+
+async def test_a_view_that_is_no_longer_understood_stops_nothing(settings: Settings) -> None:
+    """The bot goes on without it and says so; created again it is complete."""
+    await send(settings, triggers(0, 1))
+    async with app.opened(settings, NO_RULES) as opened:
+        await app.run_once(opened)
+        await opened.desk.execute(SEED)
+        await opened.desk.builder.built()
+        await opened.database.write(
+            lambda c: c.execute("UPDATE sql_view SET statement = 'CREATE TABLE X AS SELECT'")
+        )
+    await send(settings, triggers(1, 1))
+    async with app.opened(settings, NO_RULES) as opened:
+        await app.run_once(opened)
+        [shown] = await rows(opened.desk, "SHOW TABLES")
+        assert shown[:2] == ("TRIGGER_PER_DAY", "broken")
+        await opened.desk.execute(SEED)
+        await opened.desk.builder.built()
+        assert await rows(opened.desk, "SELECT SUM(COUNT) FROM TRIGGER_PER_DAY") == [(5,)]
+        assert [row[1] for row in await rows(opened.desk, "SHOW TABLES")] == ["live"]

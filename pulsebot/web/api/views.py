@@ -79,7 +79,7 @@ class View(Struct, frozen=True, kw_only=True):
     """A view, and what is known of it."""
 
     name: str
-    state: Literal["live", "building"]
+    state: Literal["live", "building", "broken"]
     building: Annotated[
         Building | None, Meta(description="Set while it, or its next version, is being built.")
     ]
