@@ -8,7 +8,7 @@ from pulsebot.app import App
 from pulsebot.errors import InvalidConfig, InvalidInput
 from pulsebot.materialize.declaring import refresh_lookups
 from pulsebot.settings import Settings
-from pulsebot.stream.config import LocalStream
+from pulsebot.stream.config import LocalStream, Topics
 from tests.fakes.world import NO_RULES
 from tests.materialize.test_walk import send, triggers
 
@@ -29,7 +29,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return an installation whose working folder holds a file of teams."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "teams.csv").write_text("service_id,team,tier\nsvc-a,core,1\nsvc-x,shop,2\n")
-    stream = LocalStream(path=tmp_path / "log.db")
+    stream = LocalStream(path=tmp_path / "log.db", topics=Topics(retention_days=36_500))
     return Settings(stream=stream, database=tmp_path / "bot.db", web=None)
 
 
