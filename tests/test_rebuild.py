@@ -12,7 +12,7 @@ from pulsebot.rebuild import Rebuild, rebuild
 from pulsebot.settings import Settings
 from pulsebot.store.database import connect, lock
 from pulsebot.stream.base import Outgoing
-from pulsebot.stream.config import LocalStream
+from pulsebot.stream.config import LocalStream, Topics
 from pulsebot.stream.open import open_writer
 from tests.fakes.world import NO_RULES
 
@@ -71,7 +71,10 @@ def dump(path: Path, *tables: str) -> dict[str, list[tuple[object, ...]]]:
 async def settings(tmp_path: Path) -> Settings:
     """Give a log of three hours, consumed."""
     made = Settings(
-        stream=LocalStream(path=tmp_path / "log.db"), database=tmp_path / "bot.db", web=None
+        # What is written has times of its own, whatever the date.
+        stream=LocalStream(path=tmp_path / "log.db", topics=Topics(retention_days=36_500)),
+        database=tmp_path / "bot.db",
+        web=None,
     )
     await append(made, history())
     await consume(made)
