@@ -46,11 +46,9 @@ class Decider:
 
         What is found, and what changed in the rules' state, is for `keep` to write.
         """
-        concerns, process = self._engine.concerns, self._engine.process
         outcomes: list[Outcome] = []
-        for event, time_ms, log_ms, _ in arrivals:
-            if concerns(event):
-                outcomes.extend(process(event, log_ms, time_ms))
+        for event, time_ms, log_ms, _ in self._engine.concerning(arrivals):
+            outcomes.extend(self._engine.process(event, log_ms, time_ms))
         return outcomes
 
     def advance(self, connection: Connection, now_ms: int) -> None:

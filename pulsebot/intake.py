@@ -28,7 +28,7 @@ from pulsebot.stream.base import Gap, Partition, Record
 from pulsebot.views.table import Row
 from pulsebot.views.tally import Bucket, Tally
 
-PIECE = 500
+PIECE = 1_000
 """Records taken in at a time: so few that their events stay in a processor's cache meanwhile."""
 
 

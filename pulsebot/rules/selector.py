@@ -70,7 +70,8 @@ class Lane(Generic[R]):
     """Everything that looks at one kind of event: a group for each service that is named."""
 
     def __init__(self, selected: Sequence[tuple[Selector, R]]) -> None:
-        self._others = _Group([pair for pair in selected if pair[0].service is None])
+        others = [pair for pair in selected if pair[0].service is None]
+        self._others = _Group(others) if others else None
         named = {service for selector, _ in selected for service in selector.service or ()}
         self._groups = {
             service: _Group([(s, r) for s, r in selected if service in (s.service or (service,))])
@@ -80,14 +81,14 @@ class Lane(Generic[R]):
     def find(self, event: Event) -> tuple[R, ...]:
         """Return those whose selector takes the event, in their order."""
         group = self._groups.get(event.service, self._others)
-        return group.find(event) if group.selected else ()
+        return () if group is None else group.find(event)
 
 
 class _Group(Generic[R]):
     """The selectors that may take an event of one service, or of any that is not named."""
 
     def __init__(self, selected: Sequence[tuple[Selector, R]]) -> None:
-        self.selected = selected
+        self._selected = selected
         attributes = {n for selector, _ in selected for n in selector.attributes()}
         self._names = sorted(attributes - {"service"})
         self._tags = sorted({tag for selector, _ in selected for tag in selector.tags or ()})
@@ -105,7 +106,7 @@ class _Group(Generic[R]):
 
     def _judge(self, event: Event, key: Any) -> tuple[R, ...]:  # noqa: ANN401 - a tuple of whatever the attributes are
         values = {name: attrgetter(_PATHS[name])(event) for name in ("service", *self._names)}
-        found = tuple(r for s, r in self.selected if s.accepts(values, event.data.tags))
+        found = tuple(r for s, r in self._selected if s.accepts(values, event.data.tags))
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
         self._remembered[key] = found

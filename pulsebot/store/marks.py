@@ -82,17 +82,16 @@ class Ranges:
 
         The same as adding one after the other, at the cost of the runs of neighbours in them.
         """
-        may_forget = len(self.starts) + len(numbers) > MAX_RANGES
-        if may_forget or len(set(numbers)) < len(numbers):
+        if len(self.starts) + len(numbers) > MAX_RANGES:  # it may have to forget in between
             return [i for i, number in enumerate(numbers) if not self.add(number)]
-        known = {
-            number
-            for first, last in _runs(sorted(numbers))
-            if not self._add_run(first, last)
-            for number in range(first, last + 1)
-            if not self._add_run(number, number)
-        }
-        return [i for i, number in enumerate(numbers) if number in known] if known else []
+        known: list[int] = []
+        at = 0
+        for first, last in _runs(numbers):
+            if not self._add_run(first, last):
+                run = enumerate(range(first, last + 1), at)
+                known += [i for i, number in run if not self._add_run(number, number)]
+            at += last - first + 1
+        return known
 
     def _add_run(self, first: int, last: int) -> bool:
         """Add [first, last] if nothing of it is there; return whether that was so."""
@@ -115,14 +114,14 @@ class Ranges:
         return list(zip(self.starts, self.ends, strict=True))
 
 
-def _runs(ordered: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the runs of neighbours in distinct numbers that are in order."""
-    if ordered[-1] - ordered[0] == len(ordered) - 1:
-        return [(ordered[0], ordered[-1])]
-    breaks = [(a, b) for a, b in pairwise(ordered) if b - a > 1]
-    firsts = [ordered[0], *[b for _, b in breaks]]
-    lasts = [*[a for a, _ in breaks], ordered[-1]]
-    return list(zip(firsts, lasts, strict=True))
+def _runs(numbers: Sequence[int]) -> Iterable[tuple[int, int]]:
+    """Return first and last of each stretch that counts up by one, in their order."""
+    breaks = [(a, b) for a, b in pairwise(numbers) if b != a + 1]
+    if not breaks:  # by far the most common case
+        return [(numbers[0], numbers[-1])]
+    firsts = [numbers[0], *[b for _, b in breaks]]
+    lasts = [*[a for a, _ in breaks], numbers[-1]]
+    return zip(firsts, lasts, strict=True)
 
 
 class Marks:

@@ -54,6 +54,7 @@ def test_a_verdict_is_remembered_per_distinct_attributes() -> None:
     for ms in range(10):
         assert lane.find(crash(ms, f"svc-{ms}", message=str(ms))) == (1,)
         assert lane.find(crash(ms, error="KeyError")) == ()
+    assert lane._others
     assert len(lane._others._remembered) == 2
 
 
@@ -84,6 +85,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     lane = lanes([(Selector.model_validate({"kind": "crash", "error": "E1"}), 1)])[type(crash())]
     found = [lane.find(crash(0, error=f"E{n % 5}")) for n in range(10)]
     assert found == [(), (1,), (), (), ()] * 2
+    assert lane._others
     assert len(lane._others._remembered) <= 3
 
 
