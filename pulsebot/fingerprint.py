@@ -9,6 +9,8 @@ This module must not know what is done with a fingerprint.
 
 import hashlib
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 from pulsebot.event import Crash
 
@@ -17,6 +19,12 @@ MAX_FRAMES = 8
 
 MAX_STACK = 16_000
 """Characters looked at from either end of a stack: bounds the work, whatever is sent."""
+
+MAX_MESSAGE = 500
+"""Characters looked at of a message, where there is no stack."""
+
+REMEMBERED = 64
+"""Stacks and messages whose shape is remembered: a crash loop sends the same one on and on."""
 
 _PYTHON_FRAME = re.compile(
     r'^[\s|]*File "(?P<file>[^"\n]{1,300})", line \d{1,9}, in (?P<function>\S{1,200})'
@@ -37,14 +45,19 @@ def fingerprint(event: Crash) -> str:
     data = event.data
     if data.fingerprint:
         return data.fingerprint
-    shape = _frames(data.stack or "") or [_without_values(data.message or "")]
+    shape = _shape(_ends(data.stack or ""), (data.message or "")[:MAX_MESSAGE])
     parts = [data.error, *shape, data.signal or "", str(data.exit_code or "")]
     return hashlib.blake2b("\0".join(parts).encode(errors="replace"), digest_size=6).hexdigest()
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _shape(stack: str, message: str) -> Sequence[str]:
+    return _frames(stack) or [_VALUE.sub("#", message)]
+
+
 def _frames(stack: str) -> list[str]:
     frames = []
-    for line in _ends(stack).splitlines():
+    for line in stack.splitlines():
         if found := _PYTHON_FRAME.match(line):
             frames.append(f"{found['file'].rpartition('/')[2]}:{found['function']}")
         elif found := _JAVA_FRAME.match(line) or _NODE_FRAME.match(line):
@@ -60,7 +73,3 @@ def _ends(stack: str) -> str:
         return stack
     head, tail = stack[:MAX_STACK], stack[-MAX_STACK:]
     return f"{head.rpartition(chr(10))[0]}\n{tail.partition(chr(10))[2]}"
-
-
-def _without_values(text: str) -> str:
-    return _VALUE.sub("#", text[:500])

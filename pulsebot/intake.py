@@ -179,9 +179,8 @@ def write_views(
     said: list[tuple[AppMessage, int]] = []
     for trigger, time_ms, times, _, _ in triggers:
         tally.add("trigger", trigger.service, time_ms, times)
-    for event, time_ms, _, _ in arrivals:
-        if isinstance(event, Trigger):
-            continue
+    others = [(event, at) for event, at, _, _ in arrivals if not isinstance(event, Trigger)]
+    for event, time_ms in others:
         if isinstance(event, Status):
             _add_status(connection, tally, event, time_ms)
         elif isinstance(event, Crash):
