@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 BATCH = 4_000
 """Records in one transaction at the most; more would delay alerts, fewer cost rate."""
 
-BATCH_BEHIND = 16_000
+BATCH_BEHIND = 8_000
 """The same while batches come full: alerts are late anyhow, and a service's row is written once."""
 
 POLL_S = 0.25

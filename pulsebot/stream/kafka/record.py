@@ -25,9 +25,9 @@ class KafkaRecord(Struct, frozen=True, gc=False):
 class _LeanRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
     def _consumer_record(self, tp: Any, record: Any) -> KafkaRecord:  # noqa: ANN401 - as above
         topic, partition = tp
-        return KafkaRecord(
-            topic, partition, record.offset, record.timestamp, record.value, record.headers
-        )
+        # An empty tuple costs nothing; as many empty lists keep the garbage collector busy.
+        headers = tuple(record.headers)
+        return KafkaRecord(topic, partition, record.offset, record.timestamp, record.value, headers)
 
 
 def yield_lean_records() -> None:
