@@ -4,12 +4,14 @@ It changes the catalog only in the transaction that makes a version live.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
 from pulsebot.civil import zone_of
+from pulsebot.errors import StreamError
 from pulsebot.materialize.backfill import Backfill, Progress
 from pulsebot.materialize.definitions import definitions, query_of
 from pulsebot.materialize.feed import reading
@@ -99,10 +101,10 @@ class Builder:
                 self._backfills[entry.id] = backfill
                 try:
                     await backfill.run(around.database, self._reader(plan), join)
-                except Exception:
+                except Exception as error:
                     if await around.database.read(_is_gone, entry.id):
                         return
-                    log.exception("a view could not be built; trying again", view=entry.name)
+                    _tell(entry, error)
                     await asyncio.sleep(RETRY_S)
                 else:
                     log.info("view is live", view=entry.name)
@@ -115,6 +117,15 @@ class Builder:
         if plan.source.topic is not None:
             return reading(settings, (plan.source.topic,))
         return open_reader(settings.stream)
+
+
+def _tell(entry: Entry, error: Exception) -> None:
+    """Log why a view could not be built: in words where the cause is outside the program."""
+    said = "a view could not be built; trying again"
+    if isinstance(error, StreamError | sqlite3.OperationalError):
+        log.warning(said, view=entry.name, error=str(error))
+    else:
+        log.error(said, view=entry.name, exc_info=error)
 
 
 def sieve_of(view: int, plan: TablePlan, clock: Clock) -> Sieve:
