@@ -101,7 +101,7 @@ class Builder:
                 self._backfills[entry.id] = backfill
                 try:
                     await backfill.run(around.database, self._reader(plan), join)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - told, and tried again
                     if await around.database.read(_is_gone, entry.id):
                         return
                     _tell(entry, error)
