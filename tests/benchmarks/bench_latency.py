@@ -43,8 +43,10 @@ version: 1
 rules:
   - {id: crash, when: {kind: crash}, condition: {type: any}, severity: critical,
      text: "{service} crashed: {error}"}
-  - {id: busy, when: {kind: trigger}, condition: {type: threshold, count: 10000, within: 1m},
-     severity: warning}
+  - {id: busy, when: {kind: trigger, service: [svc-0, svc-1, svc-2]}, severity: warning,
+     condition: {type: threshold, count: 10000, within: 1m}}
+  - {id: unhealthy, when: {kind: status}, severity: critical,
+     condition: {type: state, bad: [down], fail_after: 3}}
 routes:
 """ + "".join(
     f"  - {{match: {{service: [probe-{n}]}}, to: ['slack:#probe-{n}'], then: stop}}\n"

@@ -6,8 +6,10 @@ python -m tests.benchmarks.others BOOTSTRAP PREFIX RATE
 import asyncio
 import sys
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from itertools import cycle
+from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
@@ -23,18 +25,20 @@ SLICE_S = 0.02
 async def send(bootstrap: str, prefix: str, rate: int) -> None:
     """Send triggers and statuses of now; a slice that takes too long is not made up for."""
     made = [event for event in load(20_000, SERVICES) if event.kind in ("trigger", "status")]
-    endless = enumerate(cycle(made))
+    endless = cycle(made)
+    sequences: Counter[str | None] = Counter()
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5) as producer:
         due = time.monotonic()
         while True:
             now = datetime.now(UTC)
             for _ in range(round(rate * SLICE_S)):
-                number, event = next(endless)
-                fresh = replace(event, time=now, sequence=number)
+                event = next(endless)
+                sequences[event.producer] += 1
+                fresh = replace(event, time=now, sequence=sequences[event.producer])
                 await producer.send(
                     f"{prefix}.{event.kind}",
                     events.encode(fresh),
-                    partition=number % PARTITIONS,
+                    partition=crc32(event.service.encode()) % PARTITIONS,
                 )
             due = max(due + SLICE_S, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
