@@ -200,9 +200,9 @@ async def run(app: App) -> None:
         async with app.scheduler:
             await app.stop.wait()
         log.info("stopping")
+        publishing.cancel()
         await _end(consuming)
         await _end(feeding)
-        await _end(publishing)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await app.delivery.idle()
@@ -210,6 +210,7 @@ async def run(app: App) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_SEND_S):
                 await sending
+        await _end(publishing)  # again: psycopg would wait 10 s for a server that is frozen
 
 
 async def run_once(app: App) -> None:

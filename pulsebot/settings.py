@@ -211,6 +211,7 @@ class Publish(Section):
 
     url: SecretStr
     views: Literal["all"] | tuple[str, ...] = "all"
+    """All, or those of a list, by the names that `SHOW TABLES` gives."""
 
     @model_validator(mode="before")
     @classmethod

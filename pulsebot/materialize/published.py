@@ -21,7 +21,9 @@ class Published:
 
     def __init__(self, database: Database, names: Collection[str] | None) -> None:
         self._database = database
-        self._names = None if names is None else {name.upper() for name in names}
+        self._all = names is None
+        self.named = names or ()
+        """The views that are to be published by name; none where all are."""
         self._layouts: dict[int, Layout] = {}
         self.epoch = uuid.uuid4().hex
         """The epoch that `begin` begins."""
@@ -45,7 +47,7 @@ class Published:
             entry
             for entry in viewcatalog.entries(connection)
             if (entry.kind, entry.state) == ("TABLE", "live")
-            and (self._names is None or entry.name.upper() in self._names)
+            and (self._all or entry.name in self.named)
         ]
 
     async def changes(self, layout: Layout, after: Spot) -> Batch | None:

@@ -4,7 +4,7 @@ The order of changes is that of their spots. This module must not know where row
 nor where they go.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -70,6 +70,10 @@ class Source(Protocol):
     @property
     def epoch(self) -> str:
         """The span of the database's past that this process writes."""
+
+    @property
+    def named(self) -> Collection[str]:
+        """The views that are to be published by name; none where all are."""
 
     async def live(self) -> dict[str, Layout]:
         """Return the views that are to be published and complete, by name."""

@@ -6,7 +6,7 @@ connection that is lost ends a session.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -57,9 +57,7 @@ class Session:
         live = await self._source.live()
         async with asyncio.timeout(PATIENCE_S):
             there = await progress.all_of(self._connection)
-        for view in self._tally.states.keys() - live.keys():
-            del self._tally.states[view]
-            self._publications.pop(view, None)
+        self._let_go(live)
         for view, layout in live.items():
             async with self._guarded(view) as willing:
                 if willing:
@@ -70,6 +68,15 @@ class Session:
                 if willing and kept.view not in live and await self._is_dropped(kept):
                     await withdrawn(self._connection, kept)
                     log.info("a view was dropped, and its table with it", table=kept.relation)
+
+    def _let_go(self, live: Collection[str]) -> None:
+        """Forget views that are not there, but say so of those that are wanted by name."""
+        for view in self._tally.states.keys() - set(live):
+            self._publications.pop(view, None)
+            if view not in self._source.named:
+                del self._tally.states[view]
+        for view in set(self._source.named) - set(live):
+            self._note(view, "there is no such view, or it is still being built")
 
     async def standing(self) -> dict[str, Standing]:
         """Return how far views are that are published."""

@@ -66,6 +66,8 @@ class Fate:
     async def _replace(self) -> None:
         """Begin to replace a view; a bot that is killed from now on goes on with it later."""
         statement = self._chance.choice(REPLACEMENTS)
+        # A command that found no bot would take the database for itself.
+        await self._rig.until(lambda: self._rig.probe("livez")[0] == 200)
         before = self._rig.rows(_NEWEST)
         replacing = asyncio.create_task(self._rig.cli("sql", statement))
         self._replacing.append(replacing)

@@ -40,6 +40,8 @@ SETTINGS = {
     "dynamic_shared_memory_type": "mmap",
 }
 
+_RECOVERS = "all server processes terminated; reinitializing"
+
 # Its input ends when the process that holds the other end does.
 _GUARD = """\
 read -r _
@@ -144,24 +146,44 @@ class PostgresServer(Databases):
         """End the server by SIGKILL, and its backends with it; return when all are gone."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Stop all of the server in its tracks: its connections stay open, nothing answers."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        for process in self._processes():
+            process.resume()
+
     def heal(self) -> None:
-        """Start what a test ended; return when it serves."""
+        """Thaw or start what a test froze or ended; return when it serves."""
+        self.thaw()
         if self._process is None or self._process.poll() is not None:
             self.start()
 
     def kill_backends(self) -> int:
-        """Kill -9 the processes that serve our connections; return how many there were.
+        """Kill -9 the processes that serve connections; return how many there were.
 
-        The server then ends all others too, and recovers as after a crash.
+        The server then ends all others too and recovers as after a crash: has begun to, on
+        return.
         """
+        before = self._recoveries()
         with psycopg.connect(self.url, autocommit=True) as connection:
             found = connection.execute(
                 "SELECT pid FROM pg_stat_activity"
                 " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
             ).fetchall()
-        for (pid,) in found:
-            os.kill(pid, signal.SIGKILL)
-        return len(found)
+            killed = sum(_killed(pid) for (pid,) in found)
+            deadline = time.monotonic() + START_TIME_LIMIT_S
+            while killed and self._recoveries() == before:
+                if time.monotonic() > deadline:
+                    raise ServerError("does not recover:\n" + self._log_text())
+                time.sleep(0.02)
+        return killed
+
+    def _recoveries(self) -> int:
+        return self.log.read_text(errors="replace").count(_RECOVERS)
 
     @property
     def log(self) -> Path:
@@ -196,27 +218,37 @@ class PostgresServer(Databases):
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
-            ours = self._backends()
+            self.thaw()
+            backends = self._processes()[1:]
             self._process.send_signal(number)
             if number is signal.SIGKILL:
-                for backend in ours:
+                for backend in backends:
                     with suppress(psutil.NoSuchProcess):
                         backend.kill()
             self._process.wait(timeout=START_TIME_LIMIT_S)
-            psutil.wait_procs(ours, timeout=START_TIME_LIMIT_S)
+            psutil.wait_procs(backends, timeout=START_TIME_LIMIT_S)
             self._process = None
         if self._guard is not None:
             self._guard.kill()
             self._guard.communicate()
             self._guard = None
 
-    def _backends(self) -> list[psutil.Process]:
-        """Return the server's own processes: until they are gone it cannot be started again."""
-        try:
-            return psutil.Process(self._process.pid).children() if self._process else []
-        except psutil.NoSuchProcess:
+    def _processes(self) -> list[psutil.Process]:
+        """Return the server's process and its own: until all are gone it cannot start again."""
+        if self._process is None or self._process.poll() is not None:
             return []
+        main = psutil.Process(self._process.pid)
+        return [main, *main.children()]
 
     def _log_text(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join(lines[-40:])
+
+
+def _killed(pid: int) -> bool:
+    """Kill a process; return whether it was still there."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True

@@ -13,7 +13,8 @@ from pulsebot import event as events
 from pulsebot.event import MessageData
 from pulsebot.settings import Settings
 from tests.fakes.world import NO_RULES
-from tests.materialize.site import PER_DAY, send
+from tests.materialize.site import PER_DAY, consumed, send
+from tests.postgres.server import PostgresServer
 from tests.publish.site import (
     DAY,
     asked,
@@ -253,12 +254,41 @@ async def test_a_table_of_somebody_else_is_left_alone(postgres: str, tmp_path: P
 
 
 async def test_only_the_views_of_the_list(postgres: str, tmp_path: Path) -> None:
-    """Views that are not named are not published."""
-    settings = publishing(tmp_path, postgres, views=("other",))
+    """Views that are not named are not published; a name that means nothing is told."""
+    settings = publishing(tmp_path, postgres, views=("OTHER", "TYPO"))
     await send(settings, trigger("svc-a"))
     await once(settings, PER_DAY, PER_DAY.replace("PER_DAY", "OTHER"))
     assert equal(settings, postgres, "OTHER")
     assert asked(postgres, "SELECT to_regclass('per_day')") == [(None,)]
+    async with app.opened(settings, NO_RULES) as opened:
+        await app.run_once(opened)
+        assert opened.publisher
+        assert opened.publisher.health() == {
+            "OTHER": "ok",
+            "TYPO": "there is no such view, or it is still being built",
+        }
+
+
+async def test_a_frozen_postgres_holds_nothing_up(
+    postgres_own: PostgresServer, tmp_path: Path
+) -> None:
+    """Events are counted while it does not answer, the bot can stop, and later all arrives."""
+    with postgres_own.database() as url:
+        settings = publishing(tmp_path, url)
+        await send(settings, trigger("svc-a"))
+        async with running(settings) as bot:
+            await bot.desk.execute(PER_DAY)
+            await until(lambda: equal(settings, url))
+            postgres_own.freeze()
+            await send(settings, trigger("svc-a"), trigger("svc-b"))
+            await consumed(bot, 3)
+            assert {r["service_id"]: r["count"] for r in local(settings, "PER_DAY")} == {
+                "svc-a": 2,
+                "svc-b": 1,
+            }
+        postgres_own.thaw()
+        await once(settings)
+        assert equal(settings, url)
 
 
 async def test_hostile_names_and_values_are_only_text(postgres: str, tmp_path: Path) -> None:
