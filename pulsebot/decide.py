@@ -18,7 +18,7 @@ from pulsebot.rules.alert import Alert, Transition, key_text
 from pulsebot.rules.engine import Engine, Entry, Outcome
 from pulsebot.ruleset import Ruleset
 from pulsebot.sift import Arrival
-from pulsebot.store import alerts, decisions, marks, outbox
+from pulsebot.store import alerts, decisions, marks, outbox, spells
 from pulsebot.store.database import Connection
 from pulsebot.store.decisions import Decision
 from pulsebot.store.outbox import Draft
@@ -60,6 +60,7 @@ class Decider:
         dirty = self._engine.take_dirty()
         alerts.save_states(connection, dirty)
         alerts.save(connection, _alerts(dirty, outcomes))
+        spells.add(connection, outcomes)
         for outcome in outcomes:
             self._tell(connection, outcome, now_ms)
             self.totals[outcome.transition.value] += 1

@@ -34,8 +34,39 @@ def length(ms: int) -> str:
 
 def moment(ms: int, zone: ZoneInfo) -> str:
     """Return a point in time as `23 Nov 14:05` in the asker's zone."""
-    local = datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
-    return f"{local.day} {local:%b %H:%M}"
+    return reading(_local(ms, zone))
+
+
+def instant(ms: int, zone: ZoneInfo, *, year: bool = False) -> str:
+    """Return a point in time whole: `23 Nov 14:05:07 (Europe/Berlin, UTC+01:00)`.
+
+    Seconds are left out where they are 0.
+    """
+    local = _local(ms, zone)
+    seconds = f":{local:%S}" if local.second else ""
+    return f"{reading(local, year=year)}{seconds} ({place(local)})"
+
+
+def reading(local: datetime, *, year: bool = False) -> str:
+    """Return a local time to the minute: `23 Nov 14:05`, `23 Nov 2026 14:05`."""
+    return f"{local.day} {local:%b %Y %H:%M}" if year else f"{local.day} {local:%b %H:%M}"
+
+
+def place(*locals_: datetime) -> str:
+    """Return the zone of local times with its offset, or offsets: `Europe/Berlin, UTC+01:00`."""
+    name = str(locals_[0].tzinfo)
+    if name in {"UTC", "Etc/UTC"}:
+        return "UTC"
+    return f"{name}, {' then '.join(dict.fromkeys(map(_offset, locals_)))}"
+
+
+def _offset(local: datetime) -> str:
+    offset = local.strftime("%z")
+    return f"UTC{offset[:3]}:{offset[3:5]}"
+
+
+def _local(ms: int, zone: ZoneInfo) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
 
 
 def plural(count: int, word: str, words: str | None = None) -> str:

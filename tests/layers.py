@@ -17,8 +17,8 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     (
         "values",
         frozenset(
-            {"address", "civil", "errors", "event", "fingerprint", "message", "phrases"}
-            | {"timespan"}
+            {"address", "civil", "days", "errors", "event", "fingerprint", "message", "moment"}
+            | {"phrases", "timespan"}
         ),
     ),
     ("logic", frozenset({"digest", "language", "routing", "rules", "views", "window"})),
@@ -69,7 +69,7 @@ WHOLE_LAYERS = ("values", "logic", "config", "process")
 # them all; what they share is named here.
 FAMILIES: Mapping[str, frozenset[str]] = {
     "pulsebot.chat": frozenset({"base", "lines", "terminal"}),
-    "pulsebot.commands": frozenset({"base", "rows"}),
+    "pulsebot.commands": frozenset({"base", "past", "rows"}),
     "pulsebot.rules.conditions": frozenset({"base"}),
     "pulsebot.stream": frozenset({"base", "config"}),
     "pulsebot.web.api": frozenset(

@@ -1,62 +1,165 @@
 """`/alerts`: what is firing, what fired in a window, or what was firing at a moment."""
 
-from pulsebot.commands.base import MAX_ROWS, Question, small_print, split_instant, split_service
-from pulsebot.message import Message, Table, Text
-from pulsebot.phrases import moment, plural
-from pulsebot.store import history
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pulsebot.commands.base import (
+    MAX_ROWS,
+    Question,
+    forgotten,
+    no_more,
+    small_print,
+    split_service,
+    the_past,
+)
+from pulsebot.message import Message, Note, Part, Table, Text
+from pulsebot.moment import Moment
+from pulsebot.phrases import instant, moment, plural
+from pulsebot.store import decisions, history, services, spells, verdicts
 from pulsebot.store.database import Connection
-from pulsebot.store.history import Episode
-from pulsebot.timespan import Timespan
+from pulsebot.store.outbox import Fate
+from pulsebot.store.spells import Spell
+from pulsebot.store.verdicts import Verdict
+
+MAX_REASON = 100
+_DECISIONS = 20
+_NEWS = {"pending": "pending", "firing": "fired"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert's spell, and what was decided about telling of it; None: no longer known."""
+
+    spell: Spell
+    verdict: Verdict | None
 
 
 def alerts(connection: Connection, question: Question) -> Message:
-    """Show what is firing, or was, since when, why, and who was told."""
-    words, at_ms = split_instant(question)
+    """Show what is firing, or was in a window or at a time: why, and who was told."""
+    words, then = question.past()
     service, rest = split_service(connection, question, words)
-    if at_ms is not None:
-        found = history.firing_at(connection, at_ms, service)
-        when = f"was firing at {moment(at_ms, question.zone)} ({question.zone.key})"
-        return _said(connection, question, found, service, when)
+    if then is not None:
+        no_more(rest)
+        found = told_at(connection, then.at_ms, service)
+        title = _count(found, service, then)
+        print_ = (
+            *forgotten("alerts", _kept_ms(connection), then.at_ms, question.zone),
+            *_beginning(connection, then),
+            *the_past(then),
+            *small_print(question),
+        )
+        return _message(title, found, question, print_)
     if rest:
         span = question.timespan(rest, "today")
-        found = history.fired_between(connection, span.start_ms, span.end_ms, service)
-        return _said(connection, question, found, service, f"fired {span.label}", span)
-    found = history.firing_at(connection, question.now_ms, service)
-    return _said(connection, question, found, service, "is firing")
+        found = told_within(connection, span.start_ms, span.end_ms, service)
+        of = f" of {service}" if service else ""
+        title = f"{plural(len(found), 'alert') if found else 'no alert'}{of} {span.label}"
+        kept = forgotten("alerts", _kept_ms(connection), span.start_ms, question.zone)
+        return _message(title, found, question, (*kept, *small_print(question, span)))
+    found = told_at(connection, question.now_ms, service)
+    return _message(_count(found, service), found, question, small_print(question))
 
 
-def _said(
-    connection: Connection,
-    question: Question,
-    found: list[Episode],
-    service: str | None,
-    when: str,
-    span: Timespan | None = None,
-) -> Message:
+def told_at(connection: Connection, at_ms: int, service: str | None = None) -> list[Told]:
+    """Return what was firing or pending at a moment: firing first, then the newest."""
+    return _told(connection, spells.at(connection, at_ms, service))
+
+
+def told_within(
+    connection: Connection, start_ms: int, end_ms: int, service: str | None = None
+) -> list[Told]:
+    """Return what was firing at any time of [start_ms, end_ms): what still is first, newest."""
+    return _told(connection, spells.fired_within(connection, start_ms, end_ms, service))
+
+
+def _told(connection: Connection, found: Sequence[Spell]) -> list[Told]:
+    """Join the verdicts of those that are shown; there may be very many."""
+    ids = [spell.alert for spell in found[:MAX_ROWS]]
+    decided = decisions.of_alerts(connection, ids, _DECISIONS)
+    return [Told(spell, _verdict(connection, spell, decided)) for spell in found]
+
+
+def _verdict(
+    connection: Connection, spell: Spell, decided: dict[str, list[decisions.Decision]]
+) -> Verdict | None:
+    news = f"{_NEWS[spell.state]}:"
+    about = [d for d in decided.get(spell.alert, ()) if d.outcome.startswith(news)]
+    return verdicts.on(connection, about[:1])[0] if about else None
+
+
+def _beginning(connection: Connection, then: Moment) -> tuple[Note, ...]:
+    """Return a note where nothing at all is known of a moment."""
+    first_ms = services.first_ms(connection)
+    if first_ms is None or first_ms <= then.at_ms:
+        return ()
+    return (Note(f"My first event is of {instant(first_ms, then.zone, year=True)}."),)
+
+
+def _kept_ms(connection: Connection) -> int | None:
+    return history.kept_since(connection, "alert_spell")
+
+
+def _count(found: Sequence[Told], service: str | None, then: Moment | None = None) -> str:
+    """Say how many there are of each state, as a sentence."""
+    firing, pending = (
+        sum(told.spell.state == state for told in found) for state in ("firing", "pending")
+    )
+    many = plural(firing, "alert") if firing else "nothing"
     of = f" of {service}" if service else ""
-    print_ = small_print(question, span)
-    if not found:
-        return Message(f"nothing{of} {when}", print_)
-    rows = tuple(_row(connection, question, episode) for episode in found[:MAX_ROWS])
-    table = Table(("service", "rule", "severity", "fired", "ended", "told", "because"), rows)
-    more = [Text(f"… and {len(found) - MAX_ROWS} older ones")] if len(found) > MAX_ROWS else []
-    verb = when if len(found) == 1 else when.replace("is ", "are ").replace("was ", "were ")
-    return Message(f"{plural(len(found), 'alert')}{of} {verb}", (table, *more, *print_))
+    verb = ("were" if then else "are") if firing > 1 else ("was" if then else "is")
+    also = f", {pending} pending" if pending else ""
+    when = f"{',' if also else ''} at {then.describe()}" if then else ""
+    return f"{many}{of} {verb} firing{also}{when}"
 
 
-def _row(connection: Connection, question: Question, episode: Episode) -> tuple[str, ...]:
-    ended = episode.resolved_ms
+def _message(
+    title: str, found: Sequence[Told], question: Question, print_: tuple[Note, ...]
+) -> Message:
+    parts: list[Part] = []
+    if found:
+        rows = tuple(_row(told, question) for told in found[:MAX_ROWS])
+        header = ("service", "rule", "severity", "since", "until", "because", "told")
+        parts.append(Table(header, rows))
+    if len(found) > MAX_ROWS:
+        parts.append(Text(f"… and {len(found) - MAX_ROWS} older ones"))
+    return Message(title, (*parts, *print_))
+
+
+def _row(told: Told, question: Question) -> tuple[str, ...]:
+    spell = told.spell
     return (
-        episode.service or "–",
-        episode.rule,
-        episode.severity,
-        moment(episode.fired_ms, question.zone),
-        moment(ended, question.zone) if ended is not None else "–",
-        ", ".join(episode.receivers) or _why_nobody(connection, episode),
-        episode.reason[:60],
+        spell.service or "–",
+        spell.rule,
+        spell.severity,
+        moment(spell.since_ms, question.zone),
+        _until(spell, question),
+        spell.reason[:MAX_REASON],
+        _who(told, question),
     )
 
 
-def _why_nobody(connection: Connection, episode: Episode) -> str:
-    decided = history.reasons(connection, episode.id)
-    return f"nobody: {decided[-1][1][:60]}" if decided else "nobody"
+def _until(spell: Spell, question: Question) -> str:
+    if spell.until_ms is None:
+        return "still pending" if spell.state == "pending" else "–"
+    ended = moment(spell.until_ms, question.zone)
+    return f"{ended} ({spell.became})" if spell.state == "pending" else ended
+
+
+def _who(told: Told, question: Question) -> str:
+    """Say who was told, whether it arrived, and by which route; or why nobody was."""
+    verdict = told.verdict
+    if verdict is None:
+        return "no longer known"
+    why = verdict.decision.reason.removeprefix(told.spell.reason).removeprefix("; ")
+    if not verdict.fates:
+        return f"nobody; {why}"[:MAX_REASON]
+    who = ", ".join(f"{to}{_fate(fate, question)}" for to, fate in verdict.fates)
+    return f"{who}; {why}"
+
+
+def _fate(fate: Fate | None, question: Question) -> str:
+    if fate is None:
+        return ""
+    if fate.state == "sent" and fate.sent_ms is not None:
+        return f" {moment(fate.sent_ms, question.zone)}"
+    return f" (failed: {fate.error})"[:MAX_REASON] if fate.state == "failed" else f" ({fate.state})"

@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 from pulsebot.errors import InvalidInput
 from pulsebot.materialize.answer import Answer as StatementAnswer
 from pulsebot.message import Message, Note
+from pulsebot.moment import Moment, take_moment
+from pulsebot.phrases import instant
 from pulsebot.store import services
 from pulsebot.store.database import Connection
-from pulsebot.timespan import Timespan, parse_instant, parse_timespan
+from pulsebot.timespan import MAX_TEXT, Timespan, parse_timespan
 from pulsebot.window import DAY_MS, QUARTER_MS, bucket_start, widen
 
 MAX_ROWS = 40
@@ -43,6 +45,10 @@ class Question:
     def timespan(self, words: tuple[str, ...], default: str) -> Timespan:
         """Parse the window in these words, `default` where there are none."""
         return parse_timespan(" ".join(words) or default, now=self.now_ms, zone=self.zone)
+
+    def past(self) -> tuple[tuple[str, ...], Moment | None]:
+        """Take a moment such as `at 14:00 yesterday` off the words; None where there is none."""
+        return take_moment(self.words, now=self.now_ms, zone=self.zone)
 
     def buckets(self, span: Timespan) -> tuple[int, int]:
         """Return the range of whole buckets that holds a span: what can be counted exactly."""
@@ -116,21 +122,25 @@ def split_service(
         return None, words
 
 
-def split_instant(question: Question) -> tuple[tuple[str, ...], int | None]:
-    """Take `at 14:00 yesterday` or `2h ago` off the end of the words; None where it is not there.
+def no_more(words: Sequence[str]) -> None:
+    """Refuse words that are left over; raises InvalidInput."""
+    if words:
+        raise InvalidInput(
+            f"I do not understand {' '.join(words)[:MAX_TEXT]!r} here; for a moment of the past"
+            " say: at 14:00 yesterday"
+        )
 
-    Raises InvalidInput where it is there and cannot be understood.
-    """
-    words = question.words
-    if "at" in words:
-        split = words.index("at")
-        said = " ".join(words[split + 1 :])
-    elif words[-1:] == ("ago",):
-        split = next((i for i, word in enumerate(words) if word[:1].isdigit()), len(words) - 1)
-        said = " ".join(words[split:])
-    else:
-        return words, None
-    return words[:split], parse_instant(said, now=question.now_ms, zone=question.zone)
+
+def the_past(then: Moment) -> tuple[Note, ...]:
+    """Return what is to be noted of the moment that an answer is about."""
+    return (Note(then.note),) if then.note else ()
+
+
+def forgotten(what: str, kept_ms: int | None, start_ms: int, zone: ZoneInfo) -> tuple[Note, ...]:
+    """Return a note where an answer reaches back to what is not kept any more."""
+    if kept_ms is None or kept_ms <= start_ms:
+        return ()
+    return (Note(f"{what.capitalize()} before {instant(kept_ms, zone, year=True)} are not kept."),)
 
 
 def small_print(question: Question, span: Timespan | None = None) -> tuple[Note, ...]:

@@ -4,59 +4,36 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pulsebot.commands.base import MAX_ROWS, Question, find_service, small_print, split_instant
+from pulsebot.commands.base import MAX_ROWS, Question, find_service, no_more, small_print
+from pulsebot.commands.past import TROUBLE, WORST_FIRST, status_at
 from pulsebot.message import Fields, Message, Note, Part, Table, Text
 from pulsebot.phrases import ago, length, moment, plural, size
-from pulsebot.store import alerts, counts, history, messages, services, statuses
+from pulsebot.store import alerts, counts, messages, services, statuses
 from pulsebot.store.database import Connection
 from pulsebot.store.statuses import Change, Instance
 
 STALE_MS = 5 * 60_000
 """An instance not heard of for longer is marked: its status may no longer hold."""
 
-_WORST_FIRST = ("down", "degraded", "unknown", "starting", "stopped", "up")
 _CHANGES = 5
 
 
 def status(connection: Connection, question: Question) -> Message:
-    """Show the running status of all services, or of one with its instances."""
-    words, at_ms = split_instant(question)
-    if at_ms is not None:
-        service = find_service(connection, " ".join(words)) if words else None
-        return _at(connection, question, service, at_ms)
-    if question.words:
-        return _of_one(connection, question, find_service(connection, question.words[0]))
+    """Show the running status of all services, or of one with its instances, now or at a time."""
+    words, then = question.past()
+    service = find_service(connection, words[0]) if words else None
+    no_more(words[1:])
+    if then is not None:
+        return status_at(connection, question, service, then)
+    if service is not None:
+        return _of_one(connection, question, service)
     return _of_all(connection, question)
-
-
-def _at(connection: Connection, question: Question, service: str | None, at_ms: int) -> Message:
-    """Show what the history tells of a moment."""
-    known = history.states_at(connection, at_ms, service)
-    rows = tuple(
-        (s.service, s.instance or "–", s.state, moment(s.since_ms, question.zone),
-         (s.reason or "")[:60])
-        for s in sorted(known, key=lambda s: (_WORST_FIRST.index(s.state), s.service))[:MAX_ROWS]
-    )  # fmt: skip
-    when = f"at {moment(at_ms, question.zone)} ({question.zone.key})"
-    bad = len({s.service for s in known if s.state in {"down", "degraded"}})
-    subject = service or plural(len({s.service for s in known}), "service")
-    parts: list[Part] = []
-    if rows:
-        parts.append(Table(("service", "instance", "state", "since", "reason"), rows))
-    if len(known) > MAX_ROWS:
-        parts.append(Text(f"… and {len(known) - MAX_ROWS} more instances, none of them worse"))
-    if later := history.heard_later(connection, at_ms, service):
-        parts.append(Note(f"{plural(later, 'instance')} sent the first status after that."))
-    if not known:
-        return Message(f"{subject}: no status is known {when}", (*parts, *small_print(question)))
-    verdict = ("in trouble" if service else f"{bad} in trouble") if bad else "all well"
-    return Message(f"{subject}: {verdict} {when}", (*parts, *small_print(question)))
 
 
 def worst(instances: Sequence[Instance]) -> str:
     """Return the worst state among instances; an unheard-of service is `unknown`."""
     states = {instance.state for instance in instances}
-    return next((state for state in _WORST_FIRST if state in states), "unknown")
+    return next((state for state in WORST_FIRST if state in states), "unknown")
 
 
 def by_service(instances: Sequence[Instance]) -> dict[str, list[Instance]]:
@@ -99,7 +76,7 @@ def standings(connection: Connection) -> tuple[list[Standing], list[str]]:
     """Return how every service is doing, the worst first; and those that never told a status."""
     groups = by_service(statuses.instances(connection))
     found = [Standing.of(name, group) for name, group in groups.items()]
-    found.sort(key=lambda standing: (_WORST_FIRST.index(standing.state), standing.service))
+    found.sort(key=lambda standing: (WORST_FIRST.index(standing.state), standing.service))
     return found, [name for name in services.names(connection) if name not in groups]
 
 
@@ -115,7 +92,7 @@ def _of_all(connection: Connection, question: Question) -> Message:
         more = ", …" if len(silent) > MAX_ROWS else ""
         parts.append(Text(f"No status ever came from: {', '.join(silent[:MAX_ROWS])}{more}"))
     parts.extend(_firing(connection, question))
-    bad = sum(standing.state in {"down", "degraded"} for standing in ranked)
+    bad = sum(standing.state in TROUBLE for standing in ranked)
     title = f"{plural(len(ranked), 'service')}, " + (f"{bad} in trouble" if bad else "all well")
     if not ranked:
         title = "no status has arrived yet"

@@ -4,12 +4,15 @@ A finding becomes a Message: a title in one line, the facts, the stack where the
 and in small print why. This module must not know any chat's markup.
 """
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import date, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo
 
-from pulsebot.event import AppMessage, Crash, Event, Status
+from pulsebot.civil import local_time
+from pulsebot.event import AppMessage, Crash, Status
 from pulsebot.message import Code, Fields, Link, Message, Note, Part, Severity, Text
+from pulsebot.phrases import instant
 from pulsebot.routing.route import Subject
 from pulsebot.rules.alert import Transition
 from pulsebot.rules.engine import Outcome
@@ -53,13 +56,13 @@ def message_of(outcome: Outcome, zone: ZoneInfo) -> Message:
         return _resolved(outcome, zone)
     if isinstance(outcome.event, AppMessage) and outcome.alert is None:
         return _app_message(outcome, outcome.event)
-    title, rest = _texts(outcome)
+    _, rest = _texts(outcome)
     parts: list[Part] = [Text(rest)] if rest else []
     parts.append(Fields(_fields(outcome, zone)))
     if isinstance(outcome.event, Crash) and outcome.event.data.stack:
         parts.append(Code(shortened(outcome.event.data.stack)))
     parts.append(_small_print(outcome))
-    return Message(_one_line(title), tuple(parts), _severity(outcome))
+    return Message(_headline(outcome), tuple(parts), _severity(outcome))
 
 
 def shortened(stack: str) -> str:
@@ -70,13 +73,12 @@ def shortened(stack: str) -> str:
 
 
 def _resolved(outcome: Outcome, zone: ZoneInfo) -> Message:
-    title, _ = _texts(outcome)
     items = list(_fields(outcome, zone))
     if (alert := outcome.alert) and alert.fired_ms is not None:
         items.append(("lasted", _length(outcome.at_ms - alert.fired_ms)))
         items.append(("events", f"{alert.count:,}"))
     parts = (Fields(tuple(items)), _small_print(outcome))
-    return Message(_one_line(f"resolved: {title}"), parts, "resolved")
+    return Message(_headline(outcome, "resolved: "), parts, "resolved")
 
 
 def _app_message(outcome: Outcome, event: AppMessage) -> Message:
@@ -142,13 +144,15 @@ def _fields(outcome: Outcome, zone: ZoneInfo) -> tuple[tuple[str, str], ...]:
 
 
 def _moment(outcome: Outcome, zone: ZoneInfo) -> str:
-    """Return the event's own time, else when it was found, in ISO 8601 with its offset."""
-    at = _time_of(outcome.event) or datetime.fromtimestamp(outcome.at_ms / 1000, UTC)
-    return at.astimezone(zone).isoformat(" ", "seconds")
+    """Return the event's own time, else when it was found, as answers to commands say it.
 
-
-def _time_of(event: Event | None) -> datetime | None:
-    return event.time if event is not None else None
+    A time that no zone's calendar can hold gives way to that of the finding.
+    """
+    at_ms, event = outcome.at_ms, outcome.event
+    if event is not None and date.min.year < event.time.year < date.max.year:
+        at_ms = event.time_ms
+    other_year = local_time(at_ms, zone).year != local_time(outcome.at_ms, zone).year
+    return instant(at_ms, zone, year=other_year)
 
 
 def _length(ms: int) -> str:
@@ -158,15 +162,27 @@ def _length(ms: int) -> str:
 
 
 def _small_print(outcome: Outcome) -> Note:
-    values, _ = _values(outcome)
+    rule = _values(outcome)[0]["rule"]
     alert = f" · alert {outcome.alert.id}" if outcome.alert else ""
-    return Note(f"{outcome.reason} · rule {values['rule']}{alert}")
+    return Note(f"{outcome.reason} · rule {rule}{alert}")
 
 
 def _severity(outcome: Outcome) -> Severity | None:
     return cast("Severity | None", _values(outcome)[0]["severity"] or None)
 
 
-def _one_line(title: str) -> str:
+def _headline(outcome: Outcome, before: str = "") -> str:
+    """Return the title with the rule that found it, unless its text names it by itself.
+
+    Rules that find different things in one event are told apart by it.
+    """
+    title, _ = _texts(outcome)
+    rule = _values(outcome)[0]["rule"]
+    named = re.search(rf"(?<![\w-]){re.escape(rule)}(?![\w-])", title, re.IGNORECASE)
+    after = "" if named else f" [{rule}]"
+    return _one_line(before + title, MAX_TITLE - len(after)) + after
+
+
+def _one_line(title: str, limit: int = MAX_TITLE) -> str:
     line = " ".join(title.split())
-    return line if len(line) <= MAX_TITLE else f"{line[: MAX_TITLE - 1]}…"
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -1,97 +1,103 @@
 """History: what was known at a moment of the past, from kept transitions.
 
-As far as retention reaches; a state that lasts longer is known from the instance itself.
+Answers are typed, for whoever shows them. Where the history does not reach back, they say so:
+nothing is guessed.
 """
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pulsebot.store.database import Connection
 
 
+def forget(connection: Connection, what: str, before_ms: int) -> None:
+    """Note that rows of a table from before a moment were deleted."""
+    connection.execute(
+        "INSERT INTO forgotten VALUES (?, ?)"
+        " ON CONFLICT DO UPDATE SET before_ms = max(before_ms, excluded.before_ms)",
+        (what, before_ms),
+    )
+
+
+def kept_since(connection: Connection, what: str) -> int | None:
+    """Return since when a table is complete; None where nothing of it was ever deleted."""
+    row = connection.execute("SELECT before_ms FROM forgotten WHERE what = ?", (what,)).fetchone()
+    return row[0] if row else None
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The state of one instance at a moment, and since when it was that."""
+    """The state of one instance at a moment.
+
+    `since_ms` None: since before what is kept. `last_heard_ms` is None where the instance was
+    heard of again since; else nobody knows whether the state still held.
+    """
 
     service: str
     instance: str
     state: str
-    since_ms: int
+    since_ms: int | None
     reason: str | None
-
-
-def states_at(connection: Connection, at_ms: int, service: str | None = None) -> list[Known]:
-    """Return the state of every instance of which one was known by then."""
-    where, values = ("AND service = :service", {"service": service}) if service else ("", {})
-    rows = connection.execute(
-        # With max(), SQLite takes the other columns from the row that has it.
-        "SELECT service, instance, state, max(since_ms), reason FROM ("
-        " SELECT service, instance, state, at_ms AS since_ms, reason FROM status_change"
-        f" WHERE at_ms <= :at {where} UNION ALL"
-        " SELECT service, instance, state, since_ms, reason FROM instance"
-        f" WHERE since_ms <= :at {where}) GROUP BY service, instance",
-        {"at": at_ms, **values},
-    )
-    return [Known(*row) for row in rows]
-
-
-def heard_later(connection: Connection, at_ms: int, service: str | None = None) -> int:
-    """Return how many instances are known of which nothing was by then."""
-    known = {(k.service, k.instance) for k in states_at(connection, at_ms, service)}
-    where, values = ("WHERE service = ?", [service]) if service else ("", [])
-    rows = connection.execute(f"SELECT service, instance FROM instance {where}", values)
-    return len({tuple(row) for row in rows} - known)
+    last_heard_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
-    """An alert: when it fired and ended, why, and who was told."""
+class Unknown:
+    """An instance of which nothing is known at a moment.
 
-    id: str
-    rule: str
+    `first_ms` is its first status, after the moment; None where that is no longer kept.
+    """
+
     service: str
-    severity: str
-    fired_ms: int
-    resolved_ms: int | None
-    reason: str
-    receivers: tuple[str, ...]
+    instance: str
+    first_ms: int | None
 
 
-_EPISODE = "SELECT id, rule, service, severity, fired_ms, resolved_ms, reason, receivers FROM alert"
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """The instances at a moment, by service and instance; complete since `kept_since_ms`."""
+
+    known: tuple[Known, ...]
+    unknown: tuple[Unknown, ...]
+    kept_since_ms: int | None
 
 
-def firing_at(connection: Connection, at_ms: int, service: str | None = None) -> list[Episode]:
-    """Return what was firing at a moment, newest first."""
-    return _episodes(
-        connection,
-        "fired_ms <= :a AND (resolved_ms IS NULL OR resolved_ms > :a)",
-        {"a": at_ms},
-        service,
-    )
-
-
-def fired_between(
-    connection: Connection, start_ms: int, end_ms: int, service: str | None = None
-) -> list[Episode]:
-    """Return what began to fire within [start_ms, end_ms), newest first."""
-    where = "fired_ms >= :a AND fired_ms < :b"
-    return _episodes(connection, where, {"a": start_ms, "b": end_ms}, service)
-
-
-def _episodes(
-    connection: Connection, where: str, values: dict[str, int], service: str | None
-) -> list[Episode]:
-    of = " AND service = :service" if service else ""
+def statuses_at(connection: Connection, at_ms: int, service: str | None = None) -> Statuses:
+    """Return what was known at a moment of event time, of one service or of all."""
+    where = " WHERE i.service = :service" if service is not None else ""
     rows = connection.execute(
-        f"{_EPISODE} WHERE fired_ms IS NOT NULL AND {where}{of} ORDER BY fired_ms DESC, id",
-        {**values, "service": service},
+        "SELECT i.service, i.instance, i.state, i.reason, i.since_ms, i.seen_ms,"
+        " was.at_ms, was.state, was.reason, next.at_ms, next.previous FROM instance i"
+        " LEFT JOIN status_change was ON was.service = i.service AND was.instance = i.instance"
+        f" AND was.at_ms = ({_NEAREST.format('max(at_ms)')} AND at_ms <= :at)"
+        " LEFT JOIN status_change next ON next.service = i.service"
+        " AND next.instance = i.instance"
+        f" AND next.at_ms = ({_NEAREST.format('min(at_ms)')} AND at_ms > :at)"
+        f"{where} ORDER BY i.service, i.instance",
+        {"at": at_ms, "service": service},
     )
-    return [Episode(*(*row[:-1], tuple(json.loads(row[-1])))) for row in rows]
+    kept_ms = kept_since(connection, "status_change")
+    found = [_then(row, at_ms, kept_ms) for row in rows]
+    return Statuses(
+        tuple(each for each in found if isinstance(each, Known)),
+        tuple(each for each in found if isinstance(each, Unknown)),
+        kept_ms,
+    )
 
 
-def reasons(connection: Connection, alert_id: str) -> Sequence[tuple[str, str]]:
-    """Return outcome and reason of what was decided about an alert, newest first."""
-    return connection.execute(
-        "SELECT outcome, reason FROM decision WHERE alert_id = ? ORDER BY id DESC", (alert_id,)
-    ).fetchall()
+_NEAREST = "SELECT {} FROM status_change WHERE service = i.service AND instance = i.instance"
+
+
+def _then(row: tuple[Any, ...], at_ms: int, kept_ms: int | None) -> Known | Unknown:
+    service, instance, state, reason, since_ms, seen_ms = row[:6]
+    was_ms, was, was_reason, next_ms, previous = row[6:]
+    heard_ms = seen_ms if seen_ms < at_ms else None
+    if since_ms <= at_ms:
+        return Known(service, instance, state, since_ms, reason, heard_ms)
+    if was_ms is not None:
+        return Known(service, instance, was, was_ms, was_reason, heard_ms)
+    if next_ms is not None and previous is None:
+        return Unknown(service, instance, next_ms)
+    if next_ms is not None and kept_ms is not None and kept_ms <= at_ms:
+        return Known(service, instance, previous, None, None, heard_ms)
+    return Unknown(service, instance, None)

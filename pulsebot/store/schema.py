@@ -217,6 +217,36 @@ def decisions_by_alert(db: Database) -> None:
     _run(db.conn, _ALERTS_ASKED_FOR)
 
 
+_SPELLS = """
+CREATE TABLE alert_spell (
+    alert TEXT NOT NULL, state TEXT NOT NULL, since_ms INTEGER NOT NULL, until_ms INTEGER,
+    rule TEXT NOT NULL, key TEXT NOT NULL, service TEXT NOT NULL, severity TEXT NOT NULL,
+    reason TEXT NOT NULL, became TEXT, ending TEXT, PRIMARY KEY (alert, state)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alert_spell_until ON alert_spell (until_ms, since_ms);
+INSERT INTO alert_spell
+    SELECT id, 'pending', started_ms, fired_ms, rule, key, service, severity,
+        CASE state WHEN 'pending' THEN reason ELSE '' END, iif(fired_ms IS NULL, NULL, 'firing'),
+        NULL
+    FROM alert WHERE fired_ms IS NULL OR fired_ms > started_ms;
+INSERT INTO alert_spell
+    SELECT id, 'firing', fired_ms, resolved_ms, rule, key, service, severity,
+        CASE state WHEN 'firing' THEN reason ELSE '' END,
+        iif(resolved_ms IS NULL, NULL, 'resolved'), iif(resolved_ms IS NULL, NULL, reason)
+    FROM alert WHERE fired_ms IS NOT NULL;
+
+CREATE TABLE forgotten (
+    what TEXT PRIMARY KEY, before_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+@migrations()
+def what_alerts_were(db: Database) -> None:
+    """Keep when an alert was pending and firing, and why; and up to when history is gone."""
+    _run(db.conn, _SPELLS)
+
+
 def _run(connection: sqlite3.Connection, script: str) -> None:
     # Connection.executescript would commit the transaction that the migration runs in.
     for statement in script.split(";\n"):

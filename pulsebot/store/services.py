@@ -30,6 +30,12 @@ def names(connection: Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT service FROM service ORDER BY service")]
 
 
+def first_ms(connection: Connection) -> int | None:
+    """Return the minute of the first event of all; None where there was none yet."""
+    first: int | None = connection.execute("SELECT min(first_ms) FROM service").fetchone()[0]
+    return first
+
+
 def heard(connection: Connection) -> list[tuple[str, int]]:
     """Return every known service with the minute it was last heard of, by name."""
     return connection.execute("SELECT service, last_ms FROM service ORDER BY service").fetchall()

@@ -1,8 +1,9 @@
 """Running status: the latest of each instance, and the changes that led to it.
 
 Heartbeats that say nothing new only move `seen_ms`. A status older than the newest one of its
-instance adds to the history if it differs from what was then known; it never changes the
-present.
+instance adds to the history if it differs from what was then known; it never changes the state
+of the present. Where it interrupts a run of equal heartbeats, nobody knows any more which of
+them was the first after it: the run goes on at its latest one.
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ def apply(connection: Connection, event: Status, time_ms: int) -> Change | None:
     """Take in one status; return the change that it made known, if any."""
     now = _instance(connection, event.service, event.instance or "")
     if now is not None and time_ms < now.seen_ms:
-        return _apply_late(connection, event, time_ms)
+        return _apply_late(connection, event, time_ms, now)
     changed = now is None or now.state != event.data.state
     since_ms = time_ms if now is None or changed else now.since_ms
     data = event.data
@@ -67,15 +68,36 @@ def apply(connection: Connection, event: Status, time_ms: int) -> Change | None:
     return _change(connection, event, time_ms, now.state if now else None) if changed else None
 
 
-def _apply_late(connection: Connection, event: Status, time_ms: int) -> Change | None:
-    before = connection.execute(
+def _apply_late(
+    connection: Connection, event: Status, time_ms: int, now: Instance
+) -> Change | None:
+    interrupts = now.since_ms <= time_ms
+    before = now.state if interrupts else _state_before(connection, now, time_ms)
+    if before == event.data.state:
+        return None
+    if interrupts:
+        _go_on(connection, now, str(event.data.state))
+    return _change(connection, event, time_ms, before)
+
+
+def _state_before(connection: Connection, now: Instance, time_ms: int) -> str | None:
+    row = connection.execute(
         "SELECT state FROM status_change WHERE service = ? AND instance = ? AND at_ms <= ?"
         " ORDER BY at_ms DESC LIMIT 1",
-        (event.service, event.instance or "", time_ms),
+        (now.service, now.instance, time_ms),
     ).fetchone()
-    if before and before[0] == event.data.state:
-        return None
-    return _change(connection, event, time_ms, before[0] if before else None)
+    return row[0] if row else None
+
+
+def _go_on(connection: Connection, now: Instance, interruption: str) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO status_change VALUES (?, ?, ?, ?, ?, ?)",
+        (now.service, now.instance, now.seen_ms, now.state, interruption, now.reason),
+    )
+    connection.execute(
+        "UPDATE instance SET since_ms = seen_ms WHERE service = ? AND instance = ?",
+        (now.service, now.instance),
+    )
 
 
 def _change(connection: Connection, event: Status, time_ms: int, previous: str | None) -> Change:

@@ -7,7 +7,7 @@ up; call again while it answers that there is more.
 from collections.abc import Mapping
 
 from pulsebot.settings import Retention
-from pulsebot.store import counts
+from pulsebot.store import counts, history
 from pulsebot.store.database import Connection
 from pulsebot.views.tally import COUNTED
 from pulsebot.window import DAY_MS, QUARTER_MS
@@ -24,6 +24,7 @@ _BY_AGE = {
     "instance": ("seen_ms", "statuses"),
     "decision": ("at_ms", "decisions"),
     "dead_letter": ("at_ms", "dead_letters"),
+    "alert_spell": ("until_ms", "alerts"),
     "gap": ("at_ms", "decisions"),
     "mark_id": ("seen_ms", "marks"),
     "mark_range": ("seen_ms", "marks"),
@@ -31,7 +32,7 @@ _BY_AGE = {
 """Table: its time column, and the setting that says how many days it is kept."""
 
 _ONLY = {
-    "alert": ("started_ms", "alerts", "state = 'resolved'"),
+    "alert": ("resolved_ms", "alerts", "state = 'resolved'"),
     "outbox": ("created_ms", "outbox", "NOT open"),
 }
 """As above, for tables of which only finished rows may go."""
@@ -44,6 +45,7 @@ _KEYS = {
     "status_change": "service, instance, at_ms",
     "instance": "service, instance",
     "alert": "id",
+    "alert_spell": "alert, state",
 }
 """Primary keys of the tables that have no rowid."""
 
@@ -74,6 +76,8 @@ def _delete(connection: Connection, table: str, where: str, before_ms: int) -> b
         f" (SELECT {key} FROM {table} WHERE {where} LIMIT {PIECE})",
         (before_ms,),
     )
+    if deleted.rowcount:
+        history.forget(connection, table, before_ms)
     return deleted.rowcount == PIECE
 
 

@@ -185,16 +185,16 @@ class Expected:
         if kind == "crash":
             error = event["data"]["error"]
             self.crashes[service, error] += 1
-            self.titles.add((service, f"{service} crashed: {error}"))
+            self.titles.add((service, f"{service} crashed: {error} [new-crash]"))
         if kind == "message":
             self.titles.add((service, f"{service}: {event['data']['text']}"))
 
     def _state_titles(self) -> Iterator[tuple[str, str]]:
         for (service, instance), states in self._states.items():
             if states.count("down") > 1:
-                yield service, f"{service} {instance} is down"
+                yield service, f"{service} {instance} is down [unwell]"
             if states[-2:] == ["up", "up"]:
-                yield service, f"resolved: {service} {instance} is down"
+                yield service, f"resolved: {service} {instance} is down [unwell]"
 
 
 def parsed(value: bytes) -> dict[str, Any] | None:

@@ -1,11 +1,11 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from pulsebot import event as events
-from pulsebot.event import MessageData
+from pulsebot.event import CrashData, MessageData
 from pulsebot.message import Code, Fields, Link, Message, Note, Text, plain
 from pulsebot.routing.wording import MAX_TITLE, message_of, shortened, subject_of
 from pulsebot.rules.engine import Engine, Outcome
@@ -43,12 +43,12 @@ def test_a_crash_is_told_with_its_facts_its_stack_and_why() -> None:
         text="{service} crashed: {error} in {tags.env} ({instance})",
         condition={"type": "fingerprint"},
     )
-    assert message.title == "svc-a crashed: ValueError in prod (–)"
+    assert message.title == "svc-a crashed: ValueError in prod (–) [r-1]"
     assert message.severity == "critical"
     fields, code, note = message.parts
     assert isinstance(fields, Fields)
     assert [label for label, _ in fields.items] == ["service", "fingerprint", "message", "when"]
-    assert fields.items[-1] == ("when", "2026-11-23 13:00:00+01:00")
+    assert fields.items[-1] == ("when", "23 Nov 13:00 (Europe/Berlin, UTC+01:00)")
     assert code == Code("Traceback\nValueError: no 7")
     assert isinstance(note, Note)
     assert note.text.startswith("never seen before · rule r-1 · alert ")
@@ -57,12 +57,12 @@ def test_a_crash_is_told_with_its_facts_its_stack_and_why() -> None:
 @pytest.mark.parametrize(
     ("event", "parts", "title"),
     [
-        (crash(), {}, "svc-a crashed: ValueError"),
-        (status(0, "down"), {"when": {"kind": "status"}}, "svc-a a-1 is down"),
+        (crash(), {}, "svc-a crashed: ValueError [r-1]"),
+        (status(0, "down"), {"when": {"kind": "status"}}, "svc-a a-1 is down [r-1]"),
         (
             trigger(0, 7),
             {"when": {"kind": "trigger"}, "condition": threshold(5)},
-            "svc-a: 7 triggers within 10m (threshold 5)",
+            "svc-a: 7 triggers within 10m (threshold 5) [r-1]",
         ),
     ],
 )
@@ -83,7 +83,7 @@ def test_resolved_tells_the_same_title_how_long_it_took_and_how_much_it_was() ->
     )[1]
     message = message_of(outcome, BERLIN)
     assert message.title == (
-        "resolved: svc-a loops: ValueError, 2 crashes within 10m (threshold 2)"
+        "resolved: svc-a loops: ValueError, 2 crashes within 10m (threshold 2) [r-1]"
     )
     assert message.severity == "resolved"
     assert isinstance(message.parts[0], Fields)
@@ -99,7 +99,7 @@ def test_resolved_of_a_removed_rule_is_told_all_the_same() -> None:
     feed(engine, crash(0))
     engine.reload([])
     outcome = engine.advance(NOON_MS + MINUTE)[0]
-    assert message_of(outcome, BERLIN).title == "resolved: svc-a crashed: ValueError"
+    assert message_of(outcome, BERLIN).title == "resolved: svc-a crashed: ValueError [r-1]"
     assert subject_of(outcome).rule == "r-1"
     assert subject_of(outcome).labels == {"team": "core"}
 
@@ -142,10 +142,40 @@ def test_titles_are_one_line_within_bounds() -> None:
     assert len(plain(message)) < 1500
 
 
+def test_rules_that_find_something_in_one_event_are_told_apart() -> None:
+    """The title ends in the rule's name, also a long one, unless the text has it as a word."""
+    engine = Engine([rule("crash"), rule("late", text="late {error}"), rule("x", text="{error}")])
+    outcomes = feed(engine, crash(0, error="y" * 300))
+    titles = [message_of(outcome, BERLIN).title for outcome in outcomes]
+    assert titles[0].endswith("yyy… [crash]")
+    assert titles[1].startswith("late yyy")
+    assert titles[1].endswith("yyy…")
+    assert titles[2].endswith("yyy… [x]")
+    assert {len(title) for title in titles} == {MAX_TITLE}
+
+
+def test_the_year_is_said_where_it_is_another_one() -> None:
+    """An event of the year before is not taken for one of today."""
+    event = crash(0)
+    later_ms = event.time_ms + 365 * 24 * HOUR
+    shown = message_of(Engine([rule()]).process(event, later_ms, later_ms)[0], BERLIN).parts[0]
+    assert isinstance(shown, Fields)
+    assert dict(shown.items)["when"] == "23 Nov 2026 13:00 (Europe/Berlin, UTC+01:00)"
+
+
+@pytest.mark.parametrize("absurd", ["9999-12-31T23:59:59", "0001-01-01T00:00:00"])
+def test_a_time_beyond_every_calendar_is_told_as_found(absurd: str) -> None:
+    """An event dated to the end of time stops nothing: its alert tells when it was found."""
+    event = events.crash("svc-a", datetime.fromisoformat(f"{absurd}Z"), CrashData(error="KeyError"))
+    shown = message_of(Engine([rule()]).process(event, NOON_MS, NOON_MS)[0], BERLIN).parts[0]
+    assert isinstance(shown, Fields)
+    assert dict(shown.items)["when"] == "23 Nov 13:00 (Europe/Berlin, UTC+01:00)"
+
+
 def test_a_text_of_several_lines_has_its_rest_below_the_title() -> None:
     """The first line is the title."""
     message = said(crash(), text="{service} crashed\nSee the runbook.")
-    assert (message.title, message.parts[0]) == ("svc-a crashed", Text("See the runbook."))
+    assert (message.title, message.parts[0]) == ("svc-a crashed [r-1]", Text("See the runbook."))
 
 
 def test_a_stack_keeps_its_end() -> None:
@@ -163,7 +193,7 @@ def test_a_late_event_is_told_with_its_own_time() -> None:
     shown = message_of(outcome, BERLIN).parts[0]
     assert isinstance(shown, Fields)
     assert dict(shown.items)["when"] == (NOON + timedelta(hours=1)).strftime(
-        "%Y-%m-%d %H:%M:%S+01:00"
+        "%d %b %H:%M (Europe/Berlin, UTC+01:00)"
     )
 
 

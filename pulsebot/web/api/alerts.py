@@ -8,10 +8,11 @@ from msgspec import Meta, Struct
 from pulsebot.commands.base import Question
 from pulsebot.rules.alert import key_of
 from pulsebot.store import alerts as kept
-from pulsebot.store import decisions
+from pulsebot.store import decisions, verdicts
 from pulsebot.store.alerts import Told, Wanted
 from pulsebot.store.database import Connection
 from pulsebot.store.outbox import Fate
+from pulsebot.store.verdicts import Verdict
 from pulsebot.web.api.base import (
     AsOf,
     NotHere,
@@ -27,8 +28,6 @@ from pulsebot.web.api.base import (
     when,
     window,
 )
-from pulsebot.web.board import verdicts
-from pulsebot.web.board.verdicts import Verdict
 
 DECISIONS = 20
 """Decisions told of one alert: it fires once and ends once, so there are hardly more."""

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pulsebot.store import alerts, crashes, messages, services, statuses
+from pulsebot.store import alerts, crashes, messages, services, statuses, verdicts
 from pulsebot.store.crashes import Group, Sample
 from pulsebot.store.database import Connection
 from pulsebot.store.statuses import Instance
-from pulsebot.web.board import health, history, rendering, verdicts
+from pulsebot.web.board import health, history, rendering
 from pulsebot.web.board.base import Picture, Scene
 from pulsebot.web.board.roster import WORST_FIRST, Line
 from pulsebot.web.board.spans import Spans
