@@ -24,7 +24,6 @@ from pulsebot.control.server import serving as listening
 from pulsebot.decide import Decider
 from pulsebot.delivery import Delivery
 from pulsebot.intake import Intake
-from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.builder import Around
 from pulsebot.materialize.declaring import declare, refresh_lookups
 from pulsebot.materialize.desk import Desk
@@ -36,7 +35,7 @@ from pulsebot.pipeline import Pipeline
 from pulsebot.publish.publisher import Publisher
 from pulsebot.ruleset import Ruleset
 from pulsebot.scheduler import Scheduler
-from pulsebot.settings import Settings
+from pulsebot.settings import Settings, Web
 from pulsebot.store import services, viewchanges, viewtables
 from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
@@ -86,6 +85,34 @@ class App:
     address: str | None = None
 
 
+@dataclass(slots=True)
+class _Commits:
+    """Who is woken after a transaction; they are added as they are made."""
+
+    listeners: list[Callable[[], None]]
+
+    def __call__(self) -> None:
+        for listener in self.listeners:
+            listener()
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """What takes events in and keeps views; it knows neither chats nor pages."""
+
+    reader: Reader
+    intake: Intake
+    pipeline: Pipeline
+    desk: Desk
+    feed: Feed
+    news: News
+    changes: Changes
+    committed: _Commits
+    """Rung by the pipeline after each batch and tick."""
+    wake: _Commits
+    """Rung by whoever else may have put something into the outbox or a view."""
+
+
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
     """Make every part and enter all but the stream; nothing runs until `run` or `run_once`.
@@ -95,98 +122,111 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
     stop = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings.database))
-        if settings.publish is None:  # who followed views is gone
-            await database.write(viewtables.forget_revisions)
-            await database.write(viewchanges.forget_removed)
-        parts: list[Pipeline] = []
-
-        async def carry_out(text: str) -> Sequence[Answer]:
-            return await desk.execute(text)
-
-        bot = Bot(
-            database,
-            settings,
-            now_ms=now_ms,
-            behind=lambda: parts[0].lag() if parts else 0,
-            carry_out=carry_out,
-        )
-        around = Surroundings(
-            bot.answer,
-            {command.name: command.help for command in COMMANDS.values()},
-            services=_completing(settings.database, stack),
-            on_exit=stop.set,
-        )
-        chats = open_chats(settings, around)
-        for chat in chats:
-            await stack.enter_async_context(chat)
+        await _forget_followers(database, settings)
+        core = _core(settings, ruleset, database)
+        chats = await _chats(settings, database, core, stop, stack)
         delivery = Delivery(database, {c.name: c for c in chats}, settings.delivery, now_ms)
-        reader = open_reader(settings.stream)
-        zone, changes = zone_of(settings.timezone), Changes()
-        intake = Intake(Decider(ruleset, zone), settings.clock, counted=changes.note)
-        roster = Roster(zone)
-        hub = Hub(database, roster, changes, lambda: taken(pipeline, delivery, now_ms))
-
-        news = News()
-
-        def wake() -> None:
-            delivery.wake()
-            news.ring()
-
-        def committed() -> None:
-            wake()
-            intake.tails.release()
-            hub.committed()
-
-        pipeline = Pipeline(database, reader, intake, now_ms=now_ms, committed=committed)
-        parts.append(pipeline)
-        scheduler = Scheduler(
-            database,
-            lambda: intake.decider.ruleset.digests,
-            settings.retention,
-            expire_views=intake.views.expire,
-            now_ms=now_ms,
-            committed=wake,
-        )
-        lookout = Lookout(database, news, intake.tails)
-        desk = Desk(Around(database, settings, now_ms), lookout)
-        stack.push_async_callback(desk.builder.close)
-        await stack.enter_async_context(listening(settings.database, desk))
-        feed = Feed(database, settings, now_ms=now_ms, committed=wake)
-        publisher = await _publisher(database, settings, news)
+        core.wake.listeners.append(delivery.wake)
+        stack.push_async_callback(core.desk.builder.close)
+        await stack.enter_async_context(listening(settings.database, core.desk))
         app = App(
             settings,
             database,
             chats,
             delivery,
-            reader,
-            pipeline,
-            scheduler,
-            desk,
-            feed,
+            core.reader,
+            core.pipeline,
+            _scheduler(settings, database, core),
+            core.desk,
+            core.feed,
             stop,
             declared=ruleset.views,
-            publisher=publisher,
+            publisher=await _publisher(database, settings, core.news),
         )
         if settings.web is not None:
-            probes = Probes(
-                database,
-                pipeline,
-                delivery,
-                chats,
-                publisher,
-                settings=settings.web,
-                now_ms=now_ms,
-            )
-            routes = [*probes.routes(), *(route for chat in chats for route in chat.http_routes())]
-            queries = Queries(desk, hub.closed)
-            api = Api(database, settings, queryforms.part(), now_ms=now_ms, behind=pipeline.lag)
-            pages = Pages(hub, roster, desk.builder.progress_of)
-            behind_guard = [*queries.routes(), *api.routes(), *pages.routes()]
-            routes += guarded(behind_guard, settings.web, time.time)
-            app.address = await stack.enter_async_context(serving(settings.web, routes))
-            await stack.enter_async_context(hub.running())
+            app.address = await _serve(app, core, settings.web, stack)
         await _begin(app)
         yield app
+
+
+async def _forget_followers(database: Database, settings: Settings) -> None:
+    """Clear away what those needed who followed views while the last process ran."""
+    if settings.publish is None:
+        await database.write(viewtables.forget_revisions)
+        await database.write(viewchanges.forget_removed)
+
+
+def _core(settings: Settings, ruleset: Ruleset, database: Database) -> _Core:
+    news, changes = News(), Changes()
+    wake = _Commits([news.ring])
+    committed = _Commits([wake])
+    reader = open_reader(settings.stream)
+    decider = Decider(ruleset, zone_of(settings.timezone))
+    intake = Intake(decider, settings.clock, counted=changes.note)
+    pipeline = Pipeline(database, reader, intake, now_ms=now_ms, committed=committed)
+    committed.listeners.append(intake.tails.release)
+    lookout = Lookout(database, news, intake.tails)
+    desk = Desk(Around(database, settings, now_ms), lookout)
+    feed = Feed(database, settings, now_ms=now_ms, committed=wake)
+    return _Core(reader, intake, pipeline, desk, feed, news, changes, committed, wake)
+
+
+async def _chats(
+    settings: Settings,
+    database: Database,
+    core: _Core,
+    stop: asyncio.Event,
+    stack: contextlib.AsyncExitStack,
+) -> Sequence[Chat]:
+    """Enter the chats, with the bot that answers them all."""
+    bot = Bot(
+        database,
+        settings,
+        now_ms=now_ms,
+        behind=core.pipeline.lag,
+        carry_out=core.desk.execute,
+    )
+    around = Surroundings(
+        bot.answer,
+        {command.name: command.help for command in COMMANDS.values()},
+        services=_completing(settings.database, stack),
+        on_exit=stop.set,
+    )
+    chats = open_chats(settings, around)
+    for chat in chats:
+        await stack.enter_async_context(chat)
+    return chats
+
+
+def _scheduler(settings: Settings, database: Database, core: _Core) -> Scheduler:
+    return Scheduler(
+        database,
+        lambda: core.intake.decider.ruleset.digests,
+        settings.retention,
+        expire_views=core.intake.views.expire,
+        now_ms=now_ms,
+        committed=core.wake,
+    )
+
+
+async def _serve(app: App, core: _Core, web: Web, stack: contextlib.AsyncExitStack) -> str:
+    """Serve probes and chats to everybody, board and API behind the guard; return the address."""
+    database, pipeline, delivery = app.database, app.pipeline, app.delivery
+    roster = Roster(zone_of(app.settings.timezone))
+    hub = Hub(database, roster, core.changes, lambda: taken(pipeline, delivery, now_ms))
+    core.committed.listeners.append(hub.committed)
+    probes = Probes(
+        database, pipeline, delivery, app.chats, app.publisher, settings=web, now_ms=now_ms
+    )
+    queries = Queries(app.desk, hub.closed)
+    api = Api(database, app.settings, queryforms.part(), now_ms=now_ms, behind=pipeline.lag)
+    pages = Pages(hub, roster, app.desk.builder.progress_of)
+    guarded_routes = guarded([*queries.routes(), *api.routes(), *pages.routes()], web, time.time)
+    of_chats = [route for chat in app.chats for route in chat.http_routes()]
+    routes = [*probes.routes(), *of_chats, *guarded_routes]
+    address = await stack.enter_async_context(serving(web, routes))
+    await stack.enter_async_context(hub.running())
+    return address
 
 
 async def run(app: App) -> None:
