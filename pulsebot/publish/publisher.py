@@ -38,8 +38,9 @@ _CONNECTION: Mapping[str, str | int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-_SESSION = "SET lock_timeout = '30s'"
-"""Somebody's open transaction must not hold us up for ever."""
+_SESSION = "SET lock_timeout = '30s'; SET synchronous_commit = off"
+"""Somebody's open transaction must not hold us up for ever; nor need we wait for the disk, since
+what a crash over there takes, it takes together with the progress."""
 
 Bell = Callable[[], asyncio.Event]
 
