@@ -61,20 +61,28 @@ def load_agent(config: Path | None) -> AgentSettings:
 
 
 async def run(settings: AgentSettings, config: Path | None = None) -> None:
-    """Watch until SIGTERM or SIGINT, then end within 10 s.
+    """Watch until SIGTERM, SIGINT or a closed terminal, then end within 10 s.
 
     Raises StoreError where another agent with the same settings file is running.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    numbers = _ending()
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
     try:
         async with open_outlet(settings, f"agent-{(config or FILE).stem}") as outlet:
             await _watch_all(settings, outlet, stop)
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in numbers:
             loop.remove_signal_handler(number)
+
+
+def _ending() -> tuple[signal.Signals, ...]:
+    """Return the signals that end us; a closed terminal does not where `nohup` started us."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return (signal.SIGTERM, signal.SIGINT)
+    return (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 async def _watch_all(settings: AgentSettings, outlet: Outlet, stop: asyncio.Event) -> None:

@@ -43,36 +43,37 @@ async def run(command: Sequence[str], origin: Origin, settings: Settings, interv
     Raises InvalidInput where the command cannot be started.
     """
     async with AsyncExitStack() as stack:
-        outlet = None
+        wrapped = _Wrapped(origin, interval_s)
+        # First and last: a signal that comes while we set up or tidy up does not cut that short.
+        stack.enter_context(wrapped.forwarding())
         try:
-            outlet = await stack.enter_async_context(open_outlet(settings))
+            wrapped.outlet = await stack.enter_async_context(open_outlet(settings))
         except StoreError as error:
             log.warning("%s runs unwatched: %s", command[0], error)
-        return await _Wrapped(origin, outlet, interval_s).run(command)
+        return await wrapped.run(command)
 
 
 class _Wrapped:
-    def __init__(self, origin: Origin, outlet: Outlet | None, interval_s: float) -> None:
+    def __init__(self, origin: Origin, interval_s: float) -> None:
+        self.outlet: Outlet | None = None
         self._origin = origin
-        self._outlet = outlet
         self._interval_s = interval_s
         self._asked: set[signal.Signals] = set()
         self._child: asyncio.subprocess.Process | None = None
 
     async def run(self, command: Sequence[str]) -> int:
-        with self._forwarding():
-            try:
-                child = await asyncio.create_subprocess_exec(*command)
-            except OSError as error:
-                raise InvalidInput(f"cannot run {command[0]}: {error.strerror}") from error
-            self._child = child
-            for number in self._asked:  # they came while it was being started
-                self._pass_on(number)
-            self._tell("starting", f"started (pid {child.pid})")
-            beating = asyncio.create_task(self._beat(child.pid))
-            code = await child.wait()
-            beating.cancel()
-            self._ended(code)
+        try:
+            child = await asyncio.create_subprocess_exec(*command)
+        except OSError as error:
+            raise InvalidInput(f"cannot run {command[0]}: {error.strerror}") from error
+        self._child = child
+        for number in self._asked:  # they came before it was there
+            self._pass_on(number)
+        self._tell("starting", f"started (pid {child.pid})")
+        beating = asyncio.create_task(self._beat(child.pid))
+        code = await child.wait()
+        beating.cancel()
+        self._ended(code)
         return shell_code(code)
 
     def _ended(self, code: int) -> None:
@@ -92,7 +93,8 @@ class _Wrapped:
             await asyncio.sleep(self._interval_s)
 
     @contextmanager
-    def _forwarding(self) -> Iterator[None]:
+    def forwarding(self) -> Iterator[None]:
+        """Hand the signals that we get on to the command while this is entered."""
         loop = asyncio.get_running_loop()
         for number in _FORWARDED:
             loop.add_signal_handler(number, self._forward, number)
@@ -117,8 +119,8 @@ class _Wrapped:
         self._put(self._origin.status(moment(time.time()), state, reason=reason))
 
     def _put(self, event: Event) -> None:
-        if self._outlet is not None:
+        if self.outlet is not None:
             try:
-                self._outlet.put([event])
+                self.outlet.put([event])
             except StoreError as error:
                 log.warning("a %s event is lost: %s", event.kind, error)

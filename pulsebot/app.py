@@ -7,7 +7,6 @@ what it decided can still be sent. One task group holds everything that runs.
 import asyncio
 import contextlib
 import gc
-import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from pulsebot.store import services, viewchanges, viewtables
 from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
 from pulsebot.stream.open import open_reader
+from pulsebot.terminal.signals import heeded
 from pulsebot.viewfile import Declared
 from pulsebot.web import queryforms
 from pulsebot.web.api.serving import Api
@@ -324,5 +324,5 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
+    for number in heeded():
+        loop.add_signal_handler(number, stop.set)

@@ -6,7 +6,6 @@ apart in the other, so that the services report until the bot has closed its boo
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from pulsebot.demo.staging import free_port, reserved, staged
 from pulsebot.demo.timetable import SceneName
 from pulsebot.errors import PulsebotError
 from pulsebot.ruleset import load_rules
+from pulsebot.terminal.signals import cancel_on_signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,6 @@ class Performance:
 
     async def run(self) -> None:
         """Run the bot until it is stopped; raises PulsebotError where the stage broke down."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.bot.stop.set)
         watching = asyncio.create_task(self._stop_with_stage())
         try:
             await app.run(self.bot)
@@ -52,7 +51,7 @@ async def performing(
 
     `greet` is called before anything appears on the screen. Our logs go to a file meanwhile.
     """
-    _end_on_signals()
+    cancel_on_signals()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(reserved())
         ground = stack.enter_context(laid(folder, listener.getsockname()[1], free_port()))
@@ -67,17 +66,3 @@ async def performing(
         rules = replace(rules, digests={})
         bot = await stack.enter_async_context(app.opened(loaded, rules))
         yield Performance(ground, bot, stage)
-
-
-def _end_on_signals() -> None:
-    """Let the first signal end what is being set up; once the bot runs, it takes them over."""
-    loop, setting_up = asyncio.get_running_loop(), asyncio.current_task()
-    asked: list[signal.Signals] = []
-
-    def end(number: signal.Signals) -> None:
-        if setting_up is not None and not asked:
-            asked.append(number)
-            setting_up.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, end, number)

@@ -78,10 +78,19 @@ def _questions() -> Iterator[Ask]:
 
 @asynccontextmanager
 async def _running(performance: Performance) -> AsyncIterator[None]:
+    """Run the bot beside the scene, which is over when the bot is: a signal ended it."""
+    scene = asyncio.current_task()
+
+    def over(_: object) -> None:
+        if scene is not None:
+            scene.cancel()
+
     running = asyncio.create_task(performance.run())
+    running.add_done_callback(over)
     try:
         yield
     finally:
+        running.remove_done_callback(over)
         performance.bot.stop.set()
         await running
 

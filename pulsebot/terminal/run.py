@@ -9,6 +9,10 @@ from pulsebot import app, logs
 from pulsebot.ruleset import Ruleset, load_rules
 from pulsebot.settings import Settings
 from pulsebot.terminal.context import ConfigOption, load_settings
+from pulsebot.terminal.signals import cancel_on_signals
+
+INTERRUPTED = 130
+"""Exit code of what should have come to its own end and was stopped before it."""
 
 
 def run(
@@ -22,9 +26,14 @@ def run(
     settings = load_settings(config)
     ruleset = load_rules(settings.rules, chats=settings.chats())
     logs.configure(settings.logs, logs.secrets_of(settings))
-    asyncio.run(_run(settings, ruleset, once=once))
+    try:
+        asyncio.run(_run(settings, ruleset, once=once))
+    except asyncio.CancelledError:  # by a signal, before the bot was there to take it
+        if once:  # not done, whoever waits for it must see
+            raise typer.Exit(INTERRUPTED) from None
 
 
 async def _run(settings: Settings, ruleset: Ruleset, *, once: bool) -> None:
+    cancel_on_signals()
     async with app.opened(settings, ruleset) as opened:
         await (app.run_once(opened) if once else app.run(opened))

@@ -85,6 +85,15 @@ def test_all_probes_report_and_sigterm_ends_it_cleanly(
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_sigterm_amid_the_start_is_a_clean_end(folder: Path, agent: Agent, until: Until) -> None:
+    """From the moment that there is something to close, a polite kill closes it."""
+    running = agent()
+    until((folder / "crawler-spool").exists)
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(60) == 0
+    assert "Traceback" not in (folder / "agent.err").read_text()
+
+
 def test_kill_9_neither_loses_nor_repeats_a_log_line(
     folder: Path, agent: Agent, read_log: ReadLog, until: Until
 ) -> None:

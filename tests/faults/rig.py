@@ -29,7 +29,7 @@ from tests.kafka.ports import free_ports
 from tests.kafka.provision import External
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 """Nothing here takes that long; it only bounds a test that fails."""
 
 
