@@ -121,6 +121,7 @@ async def _beside(stream: KafkaStream, count: int) -> tuple[float, float, float]
             reach = await database.read(viewcatalog.reach, view)
             built = _read(reach) or intake.totals.records
             await desk.builder.close()
+            await pipeline._let_go()
             return alone, (intake.totals.records - before) / seconds, built / seconds
 
 
