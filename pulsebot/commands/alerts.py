@@ -14,8 +14,8 @@ from pulsebot.commands.base import (
 )
 from pulsebot.message import Message, Note, Part, Table, Text
 from pulsebot.moment import Moment
-from pulsebot.phrases import instant, moment, plural
-from pulsebot.store import decisions, history, services, spells, verdicts
+from pulsebot.phrases import moment, plural
+from pulsebot.store import decisions, history, spells, verdicts
 from pulsebot.store.database import Connection
 from pulsebot.store.outbox import Fate
 from pulsebot.store.spells import Spell
@@ -44,8 +44,7 @@ def alerts(connection: Connection, question: Question) -> Message:
         title = _count(found, service, then)
         print_ = (
             *forgotten("alerts", _kept_ms(connection), then.at_ms, question.zone),
-            *_beginning(connection, then),
-            *the_past(then),
+            *the_past(connection, then),
             *small_print(question),
         )
         return _message(title, found, question, print_)
@@ -85,14 +84,6 @@ def _verdict(
     news = f"{_NEWS[spell.state]}:"
     about = [d for d in decided.get(spell.alert, ()) if d.outcome.startswith(news)]
     return verdicts.on(connection, about[:1])[0] if about else None
-
-
-def _beginning(connection: Connection, then: Moment) -> tuple[Note, ...]:
-    """Return a note where nothing at all is known of a moment."""
-    first_ms = services.first_ms(connection)
-    if first_ms is None or first_ms <= then.at_ms:
-        return ()
-    return (Note(f"My first event is of {instant(first_ms, then.zone, year=True)}."),)
 
 
 def _kept_ms(connection: Connection) -> int | None:

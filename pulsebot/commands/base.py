@@ -131,9 +131,13 @@ def no_more(words: Sequence[str]) -> None:
         )
 
 
-def the_past(then: Moment) -> tuple[Note, ...]:
-    """Return what is to be noted of the moment that an answer is about."""
-    return (Note(then.note),) if then.note else ()
+def the_past(connection: Connection, then: Moment) -> tuple[Note, ...]:
+    """Return what is to be noted of a moment: what its clocks did, and that nothing is known."""
+    notes = [Note(then.note)] if then.note else []
+    first_ms = services.first_ms(connection)
+    if first_ms is not None and first_ms > then.at_ms:
+        notes.append(Note(f"My first event is of {instant(first_ms, then.zone, year=True)}."))
+    return tuple(notes)
 
 
 def forgotten(what: str, kept_ms: int | None, start_ms: int, zone: ZoneInfo) -> tuple[Note, ...]:

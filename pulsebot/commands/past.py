@@ -28,7 +28,7 @@ def status_at(
     parts.extend(_unknown(past, question))
     return Message(
         f"{_verdict(past, service)} at {then.describe()}",
-        (*parts, *the_past(then), *small_print(question)),
+        (*parts, *the_past(connection, then), *small_print(question)),
     )
 
 

@@ -10,6 +10,7 @@ from pulsebot.commands.triggers import triggers
 from pulsebot.commands.unstable import unstable
 from pulsebot.commands.view import view
 from pulsebot.message import Fields, Message, Text
+from pulsebot.moment import EXAMPLES
 from pulsebot.store.database import Connection
 
 WINDOWS = (
@@ -22,7 +23,9 @@ def help_(connection: Connection, question: Question) -> Message:
     """Show what you can ask."""
     del connection, question
     rows = tuple((str(command), command.help) for command in COMMANDS.values())
-    return Message("What you can ask", (Fields(rows), Text(f"Windows: {WINDOWS}.")))
+    return Message(
+        "What you can ask", (Fields(rows), Text(f"Windows: {WINDOWS}.\nTimes: {EXAMPLES}."))
+    )
 
 
 COMMANDS = {

@@ -1,3 +1,5 @@
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -184,9 +186,11 @@ def test_alerts_of_a_moment(past: World) -> None:
 
 def test_before_the_first_event_no_alert_is_denied(past: World) -> None:
     """Nothing was firing as far as is known, and the answer says how far that is."""
+    first = "My first event is of 22 Nov 2026 14:05 (Europe/Berlin, UTC+01:00)."
     then = plain(ask(past, "alerts at 14:00 2026-11-20"))
     assert "nothing was firing at 20 Nov 2026 14:00" in then
-    assert "My first event is of 22 Nov 2026 14:05 (Europe/Berlin, UTC+01:00)." in then
+    assert first in then
+    assert first in plain(ask(past, "status at 14:00 2026-11-20"))
     assert "My first event" not in plain(ask(past, "alerts at 12:10"))
 
 
@@ -205,6 +209,13 @@ def test_messages_of_a_window(past: World) -> None:
     reply = ask(past, "messages svc-b yesterday")
     assert reply.title == "1 message from svc-b yesterday"
     assert rows(reply) == [("22 Nov 14:05", "svc-b", "warning", "Shop: stock is low")]
+
+
+def test_help_tells_how_to_say_a_time() -> None:
+    """Windows and times have examples there."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as nothing:
+        said = plain(COMMANDS["help"].answer(nothing, Question((), 0, BERLIN)))
+    assert "Times: 14:00, 14:00 yesterday, " in said
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ _VIEWS = {
     "mark_id": "hash",
     "condition_state": "*",
     "alert": "*",
+    "alert_spell": "*",
     "decision": "at_ms, outcome, reason, service, rule, key, alert_id, event_id, receivers",
     "outbox": "id, receiver, message",
     "dead_letter": "topic, partition, offset, reason, value",
