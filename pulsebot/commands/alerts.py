@@ -15,8 +15,10 @@ from pulsebot.commands.base import (
 from pulsebot.message import Message, Note, Part, Table, Text
 from pulsebot.moment import Moment
 from pulsebot.phrases import moment, plural
+from pulsebot.store import alerts as store
 from pulsebot.store import decisions, history, spells, verdicts
 from pulsebot.store.database import Connection
+from pulsebot.store.decisions import Decision
 from pulsebot.store.outbox import Fate
 from pulsebot.store.spells import Spell
 from pulsebot.store.verdicts import Verdict
@@ -28,10 +30,14 @@ _NEWS = {"pending": "pending", "firing": "fired"}
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An alert's spell, and what was decided about telling of it; None: no longer known."""
+    """An alert's spell, and what was decided about telling of it.
+
+    `verdict` is None where that is not kept any more; `receivers`, who was told, outlives it.
+    """
 
     spell: Spell
     verdict: Verdict | None
+    receivers: tuple[str, ...]
 
 
 def alerts(connection: Connection, question: Question) -> Message:
@@ -75,15 +81,16 @@ def _told(connection: Connection, found: Sequence[Spell]) -> list[Told]:
     """Join the verdicts of those that are shown; there may be very many."""
     ids = [spell.alert for spell in found[:MAX_ROWS]]
     decided = decisions.of_alerts(connection, ids, _DECISIONS)
-    return [Told(spell, _verdict(connection, spell, decided)) for spell in found]
+    return [_one(connection, spell, decided.get(spell.alert, ())) for spell in found]
 
 
-def _verdict(
-    connection: Connection, spell: Spell, decided: dict[str, list[decisions.Decision]]
-) -> Verdict | None:
+def _one(connection: Connection, spell: Spell, decided: Sequence[Decision]) -> Told:
     news = f"{_NEWS[spell.state]}:"
-    about = [d for d in decided.get(spell.alert, ()) if d.outcome.startswith(news)]
-    return verdicts.on(connection, about[:1])[0] if about else None
+    about = [d for d in decided if d.outcome.startswith(news)]
+    if about:
+        return Told(spell, verdicts.on(connection, about[:1])[0], about[0].receivers)
+    told = store.receivers(connection, spell.alert) if spell.state == "firing" else ()
+    return Told(spell, None, told)
 
 
 def _kept_ms(connection: Connection) -> int | None:
@@ -140,7 +147,7 @@ def _who(told: Told, question: Question) -> str:
     """Say who was told, whether it arrived, and by which route; or why nobody was."""
     verdict = told.verdict
     if verdict is None:
-        return "no longer known"
+        return f"{', '.join(told.receivers) or 'nobody'}; why is not kept any more"
     why = verdict.decision.reason.removeprefix(told.spell.reason).removeprefix("; ")
     if not verdict.fates:
         return f"nobody; {why}"[:MAX_REASON]

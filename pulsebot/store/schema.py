@@ -247,6 +247,17 @@ def what_alerts_were(db: Database) -> None:
     _run(db.conn, _SPELLS)
 
 
+_ENDED_ALERTS = """
+CREATE INDEX alert_resolved ON alert (resolved_ms) WHERE resolved_ms IS NOT NULL;
+"""
+
+
+@migrations()
+def alerts_by_their_end(db: Database) -> None:
+    """Find the alerts that have been over for long enough to be deleted."""
+    _run(db.conn, _ENDED_ALERTS)
+
+
 def _run(connection: sqlite3.Connection, script: str) -> None:
     # Connection.executescript would commit the transaction that the migration runs in.
     for statement in script.split(";\n"):

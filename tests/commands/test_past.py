@@ -148,6 +148,15 @@ def test_what_is_not_kept_any_more_is_said(past: World) -> None:
     assert "Messages before 22 Jan 2027" in plain(ask(past, "messages yesterday"))
 
 
+def test_who_was_told_outlives_why(past: World) -> None:
+    """Decisions are kept for a month, alerts for three: the answer tells what is left."""
+    later_ms = round((NOW + timedelta(days=60)).timestamp() * 1000)
+    while upkeep.piece(past.connection, Retention(), later_ms):
+        pass
+    told = [row[6] for row in rows(ask(past, "alerts today"))]
+    assert told == ["nobody; why is not kept any more", "console; why is not kept any more"]
+
+
 def test_what_the_clocks_did_to_the_moment_is_noted(past: World) -> None:
     """02:30 came twice in Berlin on 25 October; the answer says which one it is about."""
     assert "showed 02:30 twice" in plain(ask(past, "status at 2026-10-25 02:30"))

@@ -1,11 +1,17 @@
 """When alerts were pending and firing, as an engine found it; kept when they are over."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
+from sqlite_utils import Database
 
 from pulsebot.rules.engine import Engine
 from pulsebot.settings import Retention
 from pulsebot.store import spells, upkeep
-from pulsebot.store.database import Connection
+from pulsebot.store.database import Connection, connect, migrate
+from pulsebot.store.schema import migrations
 from pulsebot.store.spells import Spell
 from pulsebot.window import DAY_MS
 from tests.rules.samples import MINUTE, NOON_MS, feed, rule, status
@@ -83,3 +89,27 @@ def test_what_is_over_is_forgotten_after_its_time_and_what_is_open_never(
     left = spells.at(connection, NOON_MS + 9 * DAY_MS)
     assert [shown(spell) for spell in left] == [("firing", 1, None, None)]
     assert spells.at(connection, NOON_MS + MINUTE) == left
+
+
+def test_alerts_of_an_older_file_have_their_spells(tmp_path: Path) -> None:
+    """What the columns of an alert still tell is carried over; a lost reason is left empty."""
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as opened:
+        migrations.apply(Database(opened), stop_before="what_alerts_were")
+        opened.executemany(
+            "INSERT INTO alert VALUES (?, 'r', '[]', 'svc', 'info', ?, ?, ?, ?, 1, 'why', '[]')",
+            [
+                ("a", "resolved", 1, 2, 5),
+                ("b", "firing", 3, 3, None),
+                ("c", "pending", 4, None, None),
+            ],
+        )
+        opened.commit()
+    with closing(connect(path)) as connection:
+        migrate(connection, path)
+        told = [(s.alert, s.state, s.until_ms, s.reason) for s in spells.at(connection, 4)]
+        assert told == [
+            ("b", "firing", None, "why"), ("a", "firing", 5, ""), ("c", "pending", None, "why"),
+        ]  # fmt: skip
+        [pending] = spells.at(connection, 1)
+        assert (pending.state, pending.until_ms, pending.became) == ("pending", 2, "firing")
