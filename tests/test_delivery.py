@@ -17,6 +17,7 @@ from pulsebot.store.database import Connection, Database
 from pulsebot.store.outbox import Draft
 from tests.fakes.chat import RecordingChat
 from tests.fakes.clock import ManualClock
+from tests.patience import PATIENCE_S
 
 AGAIN = "You may have received this before: the connection broke while it was sent."
 
@@ -54,7 +55,7 @@ class Desk:
 
     async def until(self, column: str, of: str, value: object) -> None:
         """Wait until a column of a row has a value."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while await self.column(column, of) != value:  # noqa: ASYNC110 - a database tells nobody
                 await asyncio.sleep(0.01)
 
@@ -308,7 +309,7 @@ async def test_stopping_finishes_what_is_under_way_and_begins_nothing(opened: Op
     desk.delivery.stop()
     desk.chat.stuck.clear()
     await desk.chat.moved()
-    await asyncio.wait_for(sending, 20)
+    await asyncio.wait_for(sending, PATIENCE_S)
     assert await desk.column("state", "under way") == "sent"
     assert await desk.column("state", "next") == "pending"
 
@@ -325,7 +326,7 @@ async def test_a_cancellation_is_never_lost(opened: Open, turns: int) -> None:
     for _ in range(turns):
         await asyncio.sleep(0)
     sending.cancel()
-    done, _ = await asyncio.wait([sending], timeout=20)
+    done, _ = await asyncio.wait([sending], timeout=PATIENCE_S)
     desk.delivery.stop()
     assert done
 
@@ -350,7 +351,7 @@ async def test_many_messages_at_once_arrive_once_each_and_in_order(opened: Open)
     for lane in "abcd":
         await desk.post(*(lane + name for name in names), to=f"rec:{lane}")
     async with desk.running():
-        await asyncio.wait_for(desk.delivery.idle(), 60)
+        await asyncio.wait_for(desk.delivery.idle(), PATIENCE_S)
     for lane in "abcd":
         assert desk.chat.titles(lane) == [lane + name for name in names]
 
@@ -362,7 +363,7 @@ async def test_is_idle_when_only_what_must_wait_is_left(opened: Open) -> None:
     await desk.post("later", to="rec:a")
     await desk.post("b1", "b2", to="rec:b")
     async with desk.running():
-        await asyncio.wait_for(desk.delivery.idle(), 20)
+        await asyncio.wait_for(desk.delivery.idle(), PATIENCE_S)
         assert desk.chat.titles() == ["b1", "b2"]
 
 

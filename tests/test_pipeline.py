@@ -23,6 +23,7 @@ from pulsebot.store.database import Database
 from pulsebot.stream.base import Gap, Partition
 from tests.fakes.clock import ManualClock
 from tests.fakes.stream import ListStream
+from tests.patience import PATIENCE_S
 
 START_MS = 1_780_000_000_000
 RULES = """\
@@ -120,7 +121,7 @@ def trigger(ms: int, service: str = "svc-a", count: int = 1) -> bytes:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - the pipeline tells nobody of its failures
             await asyncio.sleep(0.01)
 

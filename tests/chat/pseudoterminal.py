@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import IO, Any
 
+from tests.patience import PATIENCE_S
+
 
 class Person:
     """Types and reads; `seen` is every byte that the program wrote, as text."""
@@ -25,7 +27,7 @@ class Person:
         """Press keys; a carriage return is Enter."""
         os.write(self._descriptor, text.encode())
 
-    async def sees(self, text: str, within_s: float = 15) -> None:
+    async def sees(self, text: str, within_s: float = PATIENCE_S) -> None:
         """Wait until the text appears after what was last waited for."""
         async with asyncio.timeout(within_s):
             while (found := self.seen.find(text, self._read_to)) < 0:

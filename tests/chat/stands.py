@@ -23,6 +23,7 @@ from tests.fakes import slack, slack_rules, telegram
 from tests.fakes.slack import FakeSlack
 from tests.fakes.telegram import FakeTelegram, Room
 from tests.fakes.webhook import FakeReceiver, Reply
+from tests.patience import PATIENCE_S
 
 PAUSE_S = 7
 """What a platform asks for when it says "too many"."""
@@ -224,7 +225,7 @@ class ConsoleStand:
         before = len(self.seen())
         self._typed.write(text + "\n")
         self._typed.flush()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.seen()) < before + 2:  # the echo and the answer
                 self._sink.changed.clear()
                 await self._sink.changed.wait()

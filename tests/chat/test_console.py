@@ -15,6 +15,7 @@ from pulsebot.chat.lines import read_lines
 from pulsebot.errors import Permanent
 from pulsebot.message import Message, Text
 from tests.chat.pseudoterminal import at_terminal
+from tests.patience import PATIENCE_S
 
 SESSION = "tests.chat.console_session"
 
@@ -76,7 +77,7 @@ async def test_logs_that_go_elsewhere_stay_there() -> None:
     """Standard error is taken over only where it is the terminal too."""
     reading, writing = os.pipe()
     with os.fdopen(reading) as logs, os.fdopen(writing, "w") as errors:
-        async with at_terminal(SESSION, errors=errors) as person, asyncio.timeout(15):
+        async with at_terminal(SESSION, errors=errors) as person, asyncio.timeout(PATIENCE_S):
             await person.sees("❯")
             person.type("log\r")
             line = await anext(read_lines(logs))
@@ -121,7 +122,7 @@ async def test_without_a_terminal_plain_lines_go_in_and_out() -> None:
             typed.flush()
             typed.write("it\n")
             typed.flush()
-            await asyncio.wait_for(ended.wait(), 10)
+            await asyncio.wait_for(ended.wait(), PATIENCE_S)
     lines = sink.getvalue().splitlines()
     assert lines[0].endswith("🟠 svc-a ␛[31mdown")
     assert lines[1:] == [
@@ -150,7 +151,7 @@ async def test_commands_may_come_from_a_file(tmp_path: Path) -> None:
     sink, ended = io.StringIO(), asyncio.Event()
     with os.fdopen(os.open(script, os.O_RDONLY)) as source:
         async with ConsoleChat(echo, on_exit=ended.set, source=source, sink=sink):
-            await asyncio.wait_for(ended.wait(), 10)
+            await asyncio.wait_for(ended.wait(), PATIENCE_S)
     assert "console asked help" in sink.getvalue()
 
 

@@ -8,6 +8,7 @@ from pulsebot.chat.base import Incoming
 from pulsebot.errors import Permanent, Retryable
 from pulsebot.message import Code, Fields, Link, Message, Note, Table, Text
 from tests.chat.stands import ASKED, CHATS, NETWORKED, PAUSE_S, Open
+from tests.patience import PATIENCE_S
 
 EVERYTHING = Message(
     "svc-a crashed",
@@ -100,7 +101,7 @@ async def test_a_connected_chat_is_healthy_and_leaves_in_seconds(stand_of: Open)
     async with stand_of(answer) as stand:
         await stand.chat.send(stand.target, Message("hello"))
         assert stand.chat.health() is None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await stand.chat.__aexit__(None, None, None)
 
 

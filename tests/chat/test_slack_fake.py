@@ -17,6 +17,7 @@ from pulsebot.message import Message
 from pulsebot.settings import Slack
 from tests.chat.slack_rig import Recorder
 from tests.fakes.slack import FakeSlack
+from tests.patience import PATIENCE_S
 
 
 @asynccontextmanager
@@ -28,7 +29,7 @@ async def process(record: Path) -> AsyncIterator[str]:
     )
     assert fake.stdout
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             yield (await fake.stdout.readline()).decode().strip()
     finally:
         fake.kill()

@@ -22,6 +22,7 @@ from pulsebot.message import Code, Fields, Link, Message, Note, Table, Text
 from pulsebot.settings import Telegram
 from tests.chat.serving import serving
 from tests.fakes.telegram import TOKEN, FakeTelegram, Fault, Room
+from tests.patience import PATIENCE_S
 
 GROUP, PERSON, FORUM, OLD, KICKED = -100500, 7, -100600, -5, -6
 COMMANDS = {"status": "What runs", "triggers": "How often a service was triggered"}
@@ -251,7 +252,7 @@ async def test_the_asker_is_named_by_the_platforms_ids(server: FakeTelegram) -> 
 
     async with listening(server, handler):
         await server.say(GROUP, "/status", user=42)
-        asker = (await asyncio.wait_for(asked.get(), 10)).asker
+        asker = (await asyncio.wait_for(asked.get(), PATIENCE_S)).asker
     assert (asker.chat, asker.user, asker.channel, asker.name) == (
         "telegram",
         "42",

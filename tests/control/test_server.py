@@ -14,6 +14,7 @@ from pulsebot.settings import Settings
 from pulsebot.terminal.sqlask import carried_out
 from pulsebot.views.place import InvalidSql
 from tests.materialize.site import PER_DAY, consumed, running, send, site
+from tests.patience import PATIENCE_S
 
 ASK = "; SELECT SERVICE_ID, COUNT FROM PER_DAY"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -112,7 +113,7 @@ async def test_a_bot_without_a_socket_works(tmp_path: Path) -> None:
 async def test_whoever_hangs_up_follows_no_longer(tmp_path: Path) -> None:
     """Changes go to the terminal until it is gone; then nothing is left of it."""
     settings = site(tmp_path)
-    async with running(settings) as bot, asyncio.timeout(60):
+    async with running(settings) as bot, asyncio.timeout(PATIENCE_S):
         told = carried_out(settings, "SELECT SERVICE_ID FROM SERVICE_TRIGGER EMIT CHANGES")
         async with aclosing(told):
             begun = await anext(told)

@@ -14,6 +14,7 @@ from pulsebot.event import Event, decode
 from pulsebot.stream.base import Outgoing, Partition
 from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_reader
+from tests.patience import PATIENCE_S
 
 
 class ListStream:
@@ -55,7 +56,7 @@ def stream() -> ListStream:
 def until() -> Callable[..., None]:
     """Return a function that waits for a condition and fails after a time limit."""
 
-    def wait(condition: Callable[[], object], within_s: float = 60) -> None:
+    def wait(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:
         deadline = time.monotonic() + within_s
         while not condition():
             assert time.monotonic() < deadline, "the condition did not come true in time"
@@ -68,7 +69,7 @@ def until() -> Callable[..., None]:
 def eventually() -> Callable[..., object]:
     """Return the same as a coroutine function."""
 
-    async def wait(condition: Callable[[], object], within_s: float = 60) -> None:
+    async def wait(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:
         async with asyncio.timeout(within_s):
             while not condition():  # noqa: ASYNC110 - the condition is any function
                 await asyncio.sleep(0.01)

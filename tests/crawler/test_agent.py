@@ -11,6 +11,7 @@ import pytest
 from crawler.agent import load_agent
 from pulsebot.errors import InvalidConfig
 from pulsebot.event import AppMessage, Crash, State, Status, Trigger
+from tests.patience import PATIENCE_S
 
 ReadLog = Callable[[Path], list[Any]]
 Until = Callable[..., None]
@@ -74,7 +75,7 @@ def test_all_probes_report_and_sigterm_ends_it_cleanly(
         file.write("hit\n" * 5)
     until(lambda: _of(read_log(log), Trigger, "svc-a"))
     running.send_signal(signal.SIGTERM)
-    assert running.wait(30) == 0
+    assert running.wait(PATIENCE_S) == 0
     events = read_log(log)
     assert sum(e.data.count for e in _of(events, Trigger, "svc-a")) == 5
     assert _of(events, Status, "svc-a")[0].data.state is State.DOWN
@@ -90,7 +91,7 @@ def test_sigterm_amid_the_start_is_a_clean_end(folder: Path, agent: Agent, until
     running = agent()
     until((folder / "crawler-spool").exists)
     running.send_signal(signal.SIGTERM)
-    assert running.wait(60) == 0
+    assert running.wait(PATIENCE_S) == 0
     assert "Traceback" not in (folder / "agent.err").read_text()
 
 
@@ -120,7 +121,7 @@ def test_kill_9_neither_loses_nor_repeats_a_log_line(
     running = agent()
     until(lambda: counted() >= total)
     running.send_signal(signal.SIGINT)
-    assert running.wait(30) == 0
+    assert running.wait(PATIENCE_S) == 0
     assert counted() == total
 
 
@@ -130,7 +131,7 @@ def test_a_second_agent_on_the_same_file_is_refused(
     """Two agents would report everything twice: the second ends with a word."""
     agent()
     until(lambda: b"watching" in (folder / "agent.err").read_bytes())
-    assert agent().wait(30) == 2
+    assert agent().wait(PATIENCE_S) == 2
     last = (folder / "agent.err").read_text().splitlines()[-1]
     assert "is in use by another crawler" in last
 
@@ -238,7 +239,7 @@ def test_exec_passes_signals_on_and_an_asked_for_end_is_no_crash(
     )  # fmt: skip
     assert running.stdout.readline() == b"up\n"
     running.send_signal(signal.SIGTERM)
-    assert running.wait(30) == 128 + signal.SIGTERM
+    assert running.wait(PATIENCE_S) == 128 + signal.SIGTERM
     running.stdout.close()
     events = read_log(folder / "pulsebot-log.db")
     assert _of(events, Crash, "job") == []

@@ -10,6 +10,7 @@ from crawler.publisher import Publisher
 from crawler.spool import Spool
 from crawler.spoolfolder import SpoolFolder
 from pulsebot.stream.config import Topics
+from tests.patience import PATIENCE_S
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
 SVC = Origin("svc-a", "host-1")
@@ -32,7 +33,7 @@ async def test_topic_and_key_come_from_kind_and_service(stream: Any, tmp_path: P
     topics = Topics(template="t.{kind}.{service}", pattern="t.*")
     publisher = Publisher(spool, lambda: stream, topics)
     async with _running(publisher):
-        await asyncio.wait_for(publisher.flush(), 10)
+        await asyncio.wait_for(publisher.flush(), PATIENCE_S)
     assert [(r.topic, r.key) for r in stream.records] == [
         ("t.trigger.svc-a", "svc-a"),
         ("t.crash.svc-a", "svc-a"),
@@ -57,7 +58,7 @@ async def test_events_wait_while_the_stream_is_down(
         assert spool.pending == 1
         stream.down = False
         await eventually(lambda: len(stream.records) == 1)
-        await asyncio.wait_for(publisher.flush(), 10)
+        await asyncio.wait_for(publisher.flush(), PATIENCE_S)
     spool.close()
 
 
@@ -70,7 +71,7 @@ async def test_an_unclear_outcome_is_repeated_with_the_same_identity(
     spool.append([SVC.trigger(AT), SVC.trigger(AT)])
     publisher = Publisher(spool, lambda: stream, Topics())
     async with _running(publisher):
-        await asyncio.wait_for(publisher.flush(), 10)
+        await asyncio.wait_for(publisher.flush(), PATIENCE_S)
     assert [e.sequence for e in stream.events()] == [1, 2, 1, 2]
     assert {e.producer for e in stream.events()} == {spool.producer}
     spool.close()

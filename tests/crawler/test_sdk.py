@@ -14,6 +14,7 @@ import pytest
 from crawler.sdk import Pulse, PulseHandler
 from pulsebot.event import AppMessage, Crash, Status, Trigger
 from pulsebot.stream.config import LocalStream
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -256,7 +257,9 @@ def test_a_forked_child_sends_its_own_and_only_its_own(
 ) -> None:
     """Parent and child of a fork have different producers, and no event is sent by both."""
     child = Path(__file__).with_name("forking_app.py")
-    subprocess.run([sys.executable, child], cwd=tmp_path, check=True, timeout=30, env=app_env)
+    subprocess.run(
+        [sys.executable, child], cwd=tmp_path, check=True, timeout=PATIENCE_S, env=app_env
+    )
     events = read_log(tmp_path / "pulsebot-log.db")
     by_text = {event.data.text: event for event in events}
     assert sorted(by_text) == ["after, in child", "after, in parent", "before"]
@@ -276,7 +279,7 @@ def test_an_uncaught_error_is_sent_before_the_process_dies(
     app = tmp_path / "app.py"
     app.write_text(code)
     done = subprocess.run(
-        [sys.executable, app], cwd=tmp_path, check=False, timeout=30, env=app_env,
+        [sys.executable, app], cwd=tmp_path, check=False, timeout=PATIENCE_S, env=app_env,
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from pulsebot.chat.base import Reference
 from pulsebot.message import Message
+from tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class RecordingChat:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something that this chat sees has come true."""
-        async with asyncio.timeout(20), self._changed:
+        async with asyncio.timeout(PATIENCE_S), self._changed:
             await self._changed.wait_for(condition)
 
     def health(self) -> str | None:

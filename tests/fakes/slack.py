@@ -27,6 +27,7 @@ from aiohttp import WSMsgType, web
 
 from tests.fakes import slack_payloads as payloads
 from tests.fakes import slack_rules
+from tests.patience import PATIENCE_S
 
 Kind = Literal[
     "rate_limited",  # 429 with Retry-After
@@ -128,7 +129,7 @@ class FakeSlack:
             self._abort(socket)
         await self._runner.cleanup()
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
         """Wait until something that this server sees has come true."""
         async with asyncio.timeout(seconds), self.changed:
             await self.changed.wait_for(condition)

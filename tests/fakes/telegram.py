@@ -20,6 +20,7 @@ import httpx
 from aiohttp import web
 
 from tests.fakes.telegram_html import Entity, Refused, parse
+from tests.patience import PATIENCE_S
 
 TOKEN = "123456:fake-token-of-the-loopback-server"  # noqa: S105 - not a secret
 LIMIT = 4096
@@ -131,7 +132,7 @@ class FakeTelegram:
         await self._notify()
         return int(update["update_id"])
 
-    async def until(self, condition: Callable[[Self], bool], timeout_s: float = 15) -> None:
+    async def until(self, condition: Callable[[Self], bool], timeout_s: float = PATIENCE_S) -> None:
         """Wait until a condition over this server holds."""
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: condition(self))

@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 
 from aiohttp import web
 
+from tests.patience import PATIENCE_S
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -58,7 +60,7 @@ class FakeReceiver:
     async def __aexit__(self, *exc: object) -> None:
         await self._runner.cleanup()
 
-    async def until(self, condition: Callable[[Self], bool], timeout_s: float = 15) -> None:
+    async def until(self, condition: Callable[[Self], bool], timeout_s: float = PATIENCE_S) -> None:
         """Wait until a condition over this server holds."""
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: condition(self))

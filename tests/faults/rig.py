@@ -27,10 +27,9 @@ from tests.fakes.slack import FakeSlack
 from tests.kafka.broker import KafkaCluster
 from tests.kafka.ports import free_ports
 from tests.kafka.provision import External
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 240.0
-"""Nothing here takes that long; it only bounds a test that fails."""
 
 
 class Rig:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tests.kafka.machine import Machine, send
 from tests.kafka.properties import LOG4J2
+from tests.patience import PATIENCE_S
 
-START_TIME_LIMIT_S = 90
 _STARTED = "Kafka Server started"
 # Without the optimizing compiler a node costs 5 s of processor time to start instead of 8.
 _QUICK = "-XX:TieredStopAtLevel=1"
@@ -73,13 +73,13 @@ class Node:
 
         Raises PortTaken or BrokerError where it ends instead, or takes too long.
         """
-        deadline = time.monotonic() + START_TIME_LIMIT_S
+        deadline = time.monotonic() + PATIENCE_S
         while _STARTED not in self._log_text()[self._seen :]:
             if not self.running:
                 taken = "BindException" in self._log_text()[self._seen :]
                 raise (PortTaken if taken else BrokerError)(self._tail("ended while starting"))
             if time.monotonic() > deadline:
-                raise BrokerError(self._tail(f"not ready after {START_TIME_LIMIT_S} s"))
+                raise BrokerError(self._tail(f"not ready after {PATIENCE_S} s"))
             time.sleep(0.05)
 
     def signal(self, number: signal.Signals) -> None:
@@ -91,7 +91,7 @@ class Node:
         """End the node at once, as a power cut would; return when it is gone."""
         self.signal(signal.SIGKILL)
         if self._process is not None:
-            self._process.wait(timeout=START_TIME_LIMIT_S)
+            self._process.wait(timeout=PATIENCE_S)
         if self._guard is not None:
             self._guard.kill()
             self._guard.communicate()

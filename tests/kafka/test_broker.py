@@ -21,6 +21,7 @@ from tests.kafka.node import BrokerError, Node, PortTaken
 from tests.kafka.ports import free_ports
 from tests.kafka.properties import Ports, server_properties
 from tests.kafka.provision import External
+from tests.patience import PATIENCE_S
 
 PROJECT = Path(__file__).parents[2]
 STAND_IN = """\
@@ -107,7 +108,7 @@ async def test_a_frozen_broker_answers_again_when_thawed(
         done, _ = await asyncio.wait([sending], timeout=1)
         assert not done
         kafka_own.thaw(1)
-        await asyncio.wait_for(sending, 20)
+        await asyncio.wait_for(sending, PATIENCE_S)
 
 
 async def test_a_restarted_broker_has_its_records(

@@ -14,6 +14,7 @@ from pulsebot.stream.base import Outgoing
 from pulsebot.stream.config import LocalStream, Topics
 from pulsebot.stream.open import open_writer
 from tests.fakes.world import NO_RULES
+from tests.patience import PATIENCE_S
 
 PER_DAY = """CREATE TABLE PER_DAY AS
 SELECT SERVICE_ID, COUNT(*) FROM SERVICE_TRIGGER
@@ -51,6 +52,6 @@ async def running(settings: Settings, ruleset: Ruleset = NO_RULES) -> AsyncItera
 
 async def consumed(opened: App, records: int) -> None:
     """Wait until the bot has taken in so many records since it started."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while opened.pipeline.intake.totals.records < records:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.02)

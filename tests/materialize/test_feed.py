@@ -17,6 +17,7 @@ from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_writer
 from pulsebot.views.place import InvalidSql
 from tests.fakes.world import NO_RULES
+from tests.patience import PATIENCE_S
 
 ORDERS = """
 CREATE STREAM ORDERS (ID STRING, AMOUNT DOUBLE, AT STRING, SHOP STRING)
@@ -65,7 +66,7 @@ async def rows(opened: App, query: str) -> list[tuple[Any, ...]]:
 
 async def until(opened: App, query: str, expected: list[tuple[Any, ...]]) -> None:
     """Wait until a query answers this."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while await rows(opened, query) != expected:  # noqa: ASYNC110 - the state of another task
             await asyncio.sleep(0.02)
 

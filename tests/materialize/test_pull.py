@@ -22,6 +22,7 @@ from pulsebot.views.dialect import parse_one
 from pulsebot.views.place import InvalidSql
 from pulsebot.views.statement import Query
 from tests.materialize.site import PER_DAY, consumed, running, send, site
+from tests.patience import PATIENCE_S
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EVIL = "'; DROP TABLE PER_DAY; --\x1b[2J"
@@ -263,7 +264,7 @@ async def test_nobody_waits_for_what_nobody_wants(desk: Desk, tmp_path: Path) ->
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     quick = await selection_of(desk, many(1))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await pulls.run(quick, Limits(seconds=60))).rows == [(6,)]
 
 
@@ -291,7 +292,7 @@ async def test_a_slow_query_delays_no_event(desk: Desk, tmp_path: Path) -> None:
     slow = [asyncio.create_task(pulls.run(asked, Limits(seconds=3600))) for _ in range(AT_ONCE)]
     await send(settings, events.trigger("svc-a", NOON, TriggerData(count=10)))
     query = "SELECT COUNT FROM PER_DAY WHERE SERVICE_ID = 'svc-a' AND WINDOWSTART = '2026-11-20'"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while await rows(desk, query) != [(11,)]:  # noqa: ASYNC110 - a database tells nobody
             await asyncio.sleep(0.05)
     assert not any(task.done() for task in slow)

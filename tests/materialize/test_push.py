@@ -26,6 +26,7 @@ from pulsebot.views.place import InvalidSql
 from pulsebot.views.source import BUILT_IN
 from pulsebot.views.statement import Query
 from tests.materialize.site import PER_DAY, consumed, running, send, site
+from tests.patience import PATIENCE_S
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ class Told:
 
     async def more(self) -> Changes:
         """Wait for the next piece."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             self.last = await anext(self._changes)
         self._rows += [tuple(row) for row in self.last.rows]
         return self.last
@@ -122,7 +123,7 @@ async def test_a_limit_ends_it(bot: App) -> None:
             pieces.append(piece)
             begun.set()
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         group.create_task(follow())
         await begun.wait()
         await happen(bot, *(triggered(f"svc-{n}") for n in range(5)))

@@ -21,8 +21,8 @@ from pulsebot.settings import Publish, Settings
 from pulsebot.store.viewtables import quoted
 from tests.fakes.world import NO_RULES
 from tests.materialize import site
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 60.0
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
 

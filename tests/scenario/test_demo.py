@@ -14,9 +14,7 @@ import pytest
 
 from pulsebot.demo.cast import CAST
 from tests.chat.pseudoterminal import at_terminal
-
-SLOW_S = 240.0  # starting seven interpreters on a busy machine
-END_S = 60.0
+from tests.patience import PATIENCE_S
 
 PLAYING = {"pulsebot.demo.stage", "crawler", *(f"{service.name}.py" for service in CAST)}
 
@@ -44,21 +42,21 @@ def _all_play(folder: Path) -> bool:
 
 async def _playing(folder: Path) -> None:
     """Wait until every process of the demo runs."""
-    async with asyncio.timeout(SLOW_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not _all_play(folder):  # noqa: ASYNC110 - other processes give no sign
             await asyncio.sleep(0.1)
 
 
 async def _begun(folder: Path) -> None:
     """Wait for the demo's first process, while the rest is still being set up."""
-    async with asyncio.timeout(SLOW_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not _players(folder):  # noqa: ASYNC110 - same
             await asyncio.sleep(0.01)
 
 
 async def _gone(folder: Path) -> None:
     """Wait until no process of the demo is left."""
-    async with asyncio.timeout(END_S):
+    async with asyncio.timeout(PATIENCE_S):
         while _players(folder):  # noqa: ASYNC110 - same
             await asyncio.sleep(0.1)
 
@@ -85,7 +83,7 @@ async def _demo(temporary: Path, *arguments: str) -> AsyncIterator[asyncio.subpr
 async def test_the_script_shows_every_alert_and_the_exact_count(tmp_path: Path) -> None:
     """The fixed scene ends well by itself, and leaves neither processes nor files."""
     async with _demo(tmp_path, "--script") as process:
-        async with asyncio.timeout(2 * SLOW_S):
+        async with asyncio.timeout(PATIENCE_S):
             output, errors = await process.communicate()
         text = output.decode()
         assert (process.returncode, errors.decode()) == (0, ""), text
@@ -103,7 +101,7 @@ async def test_the_script_fails_when_the_count_is_not_what_checkout_sent(tmp_pat
         await _playing(folder)
         with (folder / "checkout-sent.txt").open("a", encoding="ascii") as sent:
             sent.write(f"{time.time()} order\n")
-        async with asyncio.timeout(2 * SLOW_S):
+        async with asyncio.timeout(PATIENCE_S):
             _, errors = await process.communicate()
     assert process.returncode == 1
     [said] = re.findall(r"MISSING: .*the bot says (\d+), checkout sent (\d+)", errors.decode())
@@ -116,16 +114,16 @@ async def test_a_newcomer_sees_a_crash_asks_and_leaves(
     """At a terminal: the greeting, the first crash, an answer at the prompt, Ctrl-C."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     async with at_terminal("pulsebot", "demo") as person:
-        await person.sees("/triggers checkout today", SLOW_S)
-        await person.sees("http://127.0.0.1:", SLOW_S)
-        await person.sees("❯", SLOW_S)
-        await person.sees("checkout crashed: KeyError", SLOW_S)
+        await person.sees("/triggers checkout today", PATIENCE_S)
+        await person.sees("http://127.0.0.1:", PATIENCE_S)
+        await person.sees("❯", PATIENCE_S)
+        await person.sees("checkout crashed: KeyError", PATIENCE_S)
         await person.sees("❯")
         person.type("/triggers checkout today\r")
         await person.sees("checkout: ")
         await person.sees(" today")
         person.type("\x03")
-        await person.sees("The demo has ended", END_S)
+        await person.sees("The demo has ended", PATIENCE_S)
         assert await person.process.wait() == 0
     assert _left(tmp_path) == []
 
@@ -150,7 +148,7 @@ async def test_signals_end_everything_cleanly(
     async with _demo(tmp_path) as process:
         await come(tmp_path)
         process.send_signal(number)
-        async with asyncio.timeout(END_S):
+        async with asyncio.timeout(PATIENCE_S):
             await process.communicate()
         assert process.returncode == 0
         assert _left(tmp_path) == []
@@ -161,7 +159,7 @@ async def test_a_scene_that_is_interrupted_has_failed(tmp_path: Path) -> None:
     async with _demo(tmp_path, "--script") as process:
         await _playing(tmp_path)
         process.terminate()
-        async with asyncio.timeout(END_S):
+        async with asyncio.timeout(PATIENCE_S):
             _, errors = await process.communicate()
         assert process.returncode == 1
         assert errors.decode() == "MISSING: the end of the scene: it was interrupted\n"
@@ -186,7 +184,7 @@ async def test_the_demo_ends_with_an_error_when_the_stage_is_killed(tmp_path: Pa
         await _playing(tmp_path)
         [stage] = [pid for pid, line in _players(tmp_path).items() if "demo.stage" in line]
         os.kill(stage, signal.SIGKILL)
-        async with asyncio.timeout(END_S):
+        async with asyncio.timeout(PATIENCE_S):
             _, errors = await process.communicate()
         assert process.returncode == 2
         assert "services ended by themselves" in errors.decode()

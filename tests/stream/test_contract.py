@@ -18,9 +18,9 @@ from pulsebot.errors import StreamError
 from pulsebot.stream.base import Outgoing, Partition, Reader, Record, TopicPlan, Writer
 from pulsebot.stream.config import KafkaStream, LocalStream, StreamSettings, Topics
 from pulsebot.stream.open import open_admin, open_reader, open_writer
+from tests.patience import PATIENCE_S
 
 DAY_MS = 86_400_000
-PATIENCE_S = 30.0
 
 
 @dataclass
@@ -370,9 +370,9 @@ async def test_a_cancelled_read_loses_nothing(lab: Lab, topic: str) -> None:
 
 async def test_closing_is_quick_while_a_read_waits(lab: Lab, topic: str) -> None:
     """Leaving the reader ends a waiting read with StreamError or nothing, within seconds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async with reading(lab, topic) as reader:
-            waiting = asyncio.create_task(reader.read(max_records=1, timeout_s=300))
+            waiting = asyncio.create_task(reader.read(max_records=1, timeout_s=10 * PATIENCE_S))
             await asyncio.wait([waiting], timeout=0.1)
         (result,) = await asyncio.gather(waiting, return_exceptions=True)
     assert isinstance(result, StreamError) or list(result) == []

@@ -19,8 +19,8 @@ from pulsebot.stream.kafka.closing import close_producer
 from tests.kafka.broker import KafkaCluster
 from tests.kafka.properties import PASSWORD, USER, Keystore
 from tests.kafka.provision import External
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 60.0
 Anywhere = KafkaCluster | External
 
 
@@ -197,7 +197,7 @@ async def test_waiting_for_a_broker_can_be_cancelled(kafka_own: KafkaCluster) ->
         await asyncio.wait([entering], timeout=0.7)
         assert not entering.done()
         entering.cancel()
-        await asyncio.wait([entering], timeout=5)
+        await asyncio.wait([entering], timeout=PATIENCE_S)
         assert entering.cancelled()
     assert asyncio.all_tasks() - before == set()
 

@@ -16,6 +16,7 @@ from pulsebot.settings import Web
 from pulsebot.web import session
 from pulsebot.web.auth import guarded
 from pulsebot.web.server import serving
+from tests.patience import PATIENCE_S
 
 TOKEN = "a-token-that-nobody-guesses"  # noqa: S105 - a made-up one
 NOW_S = 1_700_000_000.0
@@ -199,6 +200,6 @@ async def test_an_ipv6_listener_is_told_with_brackets() -> None:
         except OSError:
             assert Web(listen="[::1]:0").address.loopback  # no IPv6 here: all that can be said
             return
-    async with served(listen="[::1]:0") as client, asyncio.timeout(30):
+    async with served(listen="[::1]:0") as client, asyncio.timeout(PATIENCE_S):
         assert "[::1]" in str(client.base_url)
         assert (await client.get("/page")).text == "secret"

@@ -18,6 +18,7 @@ from pulsebot.app import App
 from pulsebot.event import TriggerData
 from pulsebot.settings import Web
 from tests.materialize.site import PER_DAY, consumed, running, send, site
+from tests.patience import PATIENCE_S
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EVIL = '=1+1"<script>\x1b[2J\r\nX: y'
@@ -55,7 +56,9 @@ async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
         await bot.desk.execute(PER_DAY)
         await bot.desk.builder.built()
         assert bot.address
-        async with httpx.AsyncClient(base_url=bot.address, timeout=60, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=bot.address, timeout=PATIENCE_S, trust_env=False
+        ) as http:
             yield Stand(bot, http)
 
 
@@ -69,7 +72,7 @@ class Events:
     async def next(self) -> tuple[str, Any]:
         """Wait for an event; return its kind and data."""
         kind = ""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 name, _, value = (await anext(self._lines)).partition(": ")
                 if name == "id":
@@ -188,7 +191,7 @@ async def test_readers_who_leave_or_stall_leave_nothing_behind(stand: Stand) -> 
     async with stand.http.stream("GET", CHANGES) as response:
         await Events(response).next()
         assert stand.bot.desk.lookout.followers == 1
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while stand.bot.desk.lookout.followers:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.02)
     reader, writer = await asyncio.open_connection(*_place(stand.bot))

@@ -21,6 +21,7 @@ from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_writer
 from pulsebot.web.server import serving
 from tests.fakes.world import NO_RULES
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ async def get(running: App, path: str) -> httpx.Response:
 
 async def consumed(running: App) -> None:
     """Wait until all three records are consumed and a tick has told the lag."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while running.pipeline.intake.totals.records < 3 or not running.pipeline.ends:  # noqa: ASYNC110 - the state of another task
             await asyncio.sleep(0.01)
 
@@ -88,7 +89,7 @@ def _limit_pages(connection: Connection, most: int) -> None:
 
 async def ready_with(running: App, status: int) -> dict[str, Any]:
     """Wait until the bot answers with this status whether it is ready; return what it says."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while (ready := await get(running, "/readyz")).status_code != status:  # noqa: ASYNC110 - told only when asked
             await asyncio.sleep(0.05)
     said: dict[str, Any] = ready.json()

@@ -15,8 +15,7 @@ from pulsebot.web.board.changes import Changes
 from pulsebot.web.board.hub import Hub
 from pulsebot.web.board.roster import Roster
 from pulsebot.web.board.vitals import Vitals
-
-PATIENCE_S = 30
+from tests.patience import PATIENCE_S
 
 
 class Counter:

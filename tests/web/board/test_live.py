@@ -18,8 +18,7 @@ from pulsebot.stream.config import LocalStream
 from pulsebot.stream.open import open_writer
 from pulsebot.web.board import live, pages
 from tests.fakes.world import NO_RULES
-
-PATIENCE_S = 60
+from tests.patience import PATIENCE_S
 
 
 async def deaf(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
