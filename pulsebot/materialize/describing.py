@@ -110,7 +110,7 @@ def _explained(plan: TablePlan) -> list[str]:
     lines.append(f"grouped by {len(plan.keys)} keys; {len(plan.aggregates)} aggregates")
     if window:
         lines.append(f"{window.kind} windows of {window.size}, days of {plan.zone.key}")
-    how = "groups of equal triggers, by minute" if plan.grouped else "single events"
+    how = "groups of equal triggers, by minute" if plan.attributes is not None else "single events"
     lines.append(f"computed from {how}")
     return lines
 

@@ -73,7 +73,7 @@ class LiveViews:
             kind = keeper.plan.source.kind
             if kind is not None and not _is_grouped(keeper.plan):
                 self._single[kind].append(keeper)
-        shared = frozenset[str]().union(*(keeper.plan.shared for keeper in self._grouped))
+        shared = frozenset[str]().union(*(k.plan.attributes or () for k in self._grouped))
         self._signature = _signature(shared)
 
     @property
@@ -123,14 +123,14 @@ class LiveViews:
 
 
 def _is_grouped(plan: TablePlan) -> bool:
-    return plan.grouped and plan.source.kind is Kind.TRIGGER
+    return plan.attributes is not None and plan.source.kind is Kind.TRIGGER
 
 
 def rows_of(plan: TablePlan, arrivals: Sequence[Arrival]) -> list[Row]:
     """Return what one plan alone takes of new events."""
     kind = plan.source.kind
     if _is_grouped(plan):
-        return group(arrivals, _signature(plan.shared))
+        return group(arrivals, _signature(plan.attributes or frozenset()))
     return [] if kind is None else single(arrivals, kind)
 
 

@@ -4,7 +4,7 @@ A closure takes `(row, time_ms)` and gives a value; None is SQL's NULL and behav
 This module must not know where rows come from: a `Scope` names the columns.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,19 +18,24 @@ from pulsebot.views.place import InvalidSql, Place, nearest
 Value = Any
 Evaluate = Callable[[Any, int], Value]
 
+Attributes = frozenset[str] | None
+"""Names of attributes by which events may be grouped before they are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a source of rows.
 
-    `shared` is true where the value is one of the attributes by which events are grouped
-    before they are counted, so that it is the same for a whole group.
+    `attributes` are those of an event that its value depends on, None where it may differ
+    between events that agree in all that they are grouped by. A `weight` tells for how many
+    equal events an event stands: what is computed from it must not be weighed again.
     """
 
     name: str
     type: Type
     value: Evaluate
-    shared: bool = False
+    attributes: Attributes = None
+    weight: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,24 @@ class Compiled:
     constant: bool = False
 
     @property
-    def shared(self) -> bool:
-        """Whether it has one value for a whole group of events."""
-        return all(column.shared for column in self.columns)
+    def attributes(self) -> Attributes:
+        """What of an event it depends on; None where it may differ within a group of events."""
+        return every(column.attributes for column in self.columns)
+
+    @property
+    def weight(self) -> bool:
+        """Whether it tells, or is computed from, how many events an event stands for."""
+        return any(column.weight for column in self.columns)
+
+
+def every(parts: Iterable[Attributes]) -> Attributes:
+    """Return all attributes together, None where one of them is None."""
+    together: set[str] = set()
+    for part in parts:
+        if part is None:
+            return None
+        together |= part
+    return frozenset(together)
 
 
 @dataclass(frozen=True, slots=True)

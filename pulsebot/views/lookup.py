@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from pulsebot.views.datatype import SPELLINGS, Type
-from pulsebot.views.expression import Column, Compiled, Evaluate
+from pulsebot.views.expression import Column, Compiled, Evaluate, every
 from pulsebot.views.place import InvalidSql, nearest
 from pulsebot.views.source import Source
 from pulsebot.views.statement import ColumnDefinition, Create
@@ -89,6 +89,7 @@ def joined(source: Source, lookup: Source, by: Compiled, *, inner: bool) -> Sour
         source,
         columns={**own, **source.columns},
         row=keep,
+        row_reads=every([source.row_reads, by.attributes]) if inner else source.row_reads,
         parents=(*source.parents, lookup.name),
     )
 
@@ -97,7 +98,7 @@ def joined_columns(lookup: Source, by: Compiled) -> Mapping[str, Column]:
     """Return the lookup's columns as they are read for a row of the stream."""
     known = lookup.lookup or {}
     return {
-        name: Column(name, column.type, _reading(known, by.value, name), shared=by.shared)
+        name: Column(name, column.type, _reading(known, by.value, name), by.attributes)
         for name, column in lookup.columns.items()
     }
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pulsebot.views import windowing
 from pulsebot.views.aggregates.base import Aggregate
 from pulsebot.views.datatype import Type
-from pulsebot.views.expression import Evaluate
+from pulsebot.views.expression import Attributes, Evaluate
 from pulsebot.views.source import Source
 from pulsebot.views.statement import WindowClause
 
@@ -51,10 +51,9 @@ class TablePlan:
     window: WindowClause | None
     zone: ZoneInfo
     final: bool
-    grouped: bool
-    """Whether rows that share their attributes and their minute may be taken in as one."""
-    shared: frozenset[str]
-    """Names of the attributes that a grouped plan reads."""
+    attributes: Attributes
+    """What rows are taken in by: those that share these attributes and their minute count as
+    one. None where each counts by itself."""
 
     @property
     def grace_ms(self) -> int | None:

@@ -14,12 +14,14 @@ from pulsebot.views import windowing
 from pulsebot.views.aggregates.table import AGGREGATES
 from pulsebot.views.datatype import Type, fits
 from pulsebot.views.expression import (
+    Attributes,
     Column,
     Compiled,
     Evaluate,
     Scope,
     compile_condition,
     compile_expression,
+    every,
 )
 from pulsebot.views.place import InvalidSql, Place, nearest
 from pulsebot.views.plan import Applied, Output, TablePlan
@@ -59,7 +61,7 @@ class _Planner:
         outputs = [self._output(item) for item in self._items()]
         having = self._having()
         self._add_bounds()
-        read = [*keys, *self._arguments, *([where] if where else [])]
+        read = self._read([*keys, *self._arguments, *([where] if where else [])])
         return TablePlan(
             source=self._source,
             where=where.value if where else None,
@@ -70,8 +72,7 @@ class _Planner:
             window=self._query.window,
             zone=self._zone,
             final=self._query.emit == "FINAL",
-            grouped=self._grouped(read),
-            shared=frozenset(column.name for part in read for column in part.columns),
+            attributes=read,
         )
 
     def _keep_keys(self, keys: list[Compiled]) -> None:
@@ -138,13 +139,12 @@ class _Planner:
             aggregate = kind.make(*([self._constants(arguments[1:])] if kind.constants else []))
         except ValueError as error:
             raise self.wrong(f"{name}: {error}", call) from None
-        counts_itself = compiled and any(c.name == "COUNT" for c in compiled.columns)
         column = f"#aggregate{len(self._aggregates)}"
         self._aggregates.append(
             Applied(
                 aggregate,
                 compiled.value if compiled else None,
-                weighed=aggregate.weighed and not counts_itself,
+                weighed=aggregate.weighed and not (compiled and compiled.weight),
             )
         )
         gives = kind.result(compiled.type) if compiled else Type.BIGINT
@@ -209,20 +209,15 @@ class _Planner:
                 )
                 raise self.wrong(f"{column.name} {fault}{hint}", original)
 
-    def _grouped(self, read: list[Compiled]) -> bool:
+    def _read(self, parts: list[Compiled]) -> Attributes:
+        """Return the attributes that decide over a row, None where its place or time does too."""
         window = self._query.window
-        return (
-            all(part.shared for part in read)
-            and not any(applied.aggregate.ordered for applied in self._aggregates)
-            and (
-                window is None
-                or (
-                    window.kind != "SESSION"
-                    and window.grace is None
-                    and windowing.in_whole_minutes(window)
-                )
-            )
+        by_minute = window is None or (
+            window.kind != "SESSION" and window.grace is None and windowing.in_whole_minutes(window)
         )
+        if not by_minute or any(applied.aggregate.ordered for applied in self._aggregates):
+            return None
+        return every([self._source.row_reads, *(part.attributes for part in parts)])
 
     def _ungrouped(self, node: exp.Expr) -> exp.Expr:
         """Return what GROUP BY means: an alias stands for the selected expression."""

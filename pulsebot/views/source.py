@@ -14,7 +14,7 @@ import msgspec
 from pulsebot.event import Kind
 from pulsebot.fingerprint import fingerprint
 from pulsebot.views.datatype import Type
-from pulsebot.views.expression import Column, Evaluate
+from pulsebot.views.expression import Attributes, Column, Evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +22,17 @@ class Source:
     """A stream of rows made from events of one kind, or from the records of another topic.
 
     `row` turns an event into a row, None where the stream leaves it out; itself None where
-    the row is the event. `parents` are the streams that it is made from. Of a `topic`,
-    `decode` gives a record's row or raises InvalidEvent, and `time` the row's time (ms). A
-    `lookup` has no rows of its own: others join it, and find its rows by `key`.
+    the row is the event. `row_reads` are the attributes by which it decides that. `parents`
+    are the streams that it is made from. Of a `topic`, `decode` gives a record's row or raises
+    InvalidEvent, and `time` the row's time (ms). A `lookup` has no rows of its own: others
+    join it, and find its rows by `key`.
     """
 
     name: str
     kind: Kind | None
     columns: Mapping[str, Column]
     row: Evaluate | None = None
+    row_reads: Attributes = frozenset()
     parents: tuple[str, ...] = ()
     topic: str | None = None
     decode: Callable[[bytes | None], Any] | None = None
@@ -54,21 +56,21 @@ def _data(row: Any, _ms: int) -> dict[str, Any]:
     return fields
 
 
-def _stream(
-    name: str, kind: Kind, fields: Mapping[str, Type], shared: frozenset[str], *more: Column
-) -> Source:
+def _attribute(name: str, kind: Type, path: str) -> Column:
+    """Return a column of an attribute by which events are grouped."""
+    return Column(name, kind, _field(path), frozenset({name}))
+
+
+def _stream(name: str, kind: Kind, fields: Mapping[str, Type], *more: Column) -> Source:
     columns = [
-        Column("SERVICE_ID", Type.STRING, _field("service"), shared=True),
-        Column("INSTANCE_ID", Type.STRING, _field("instance"), shared=True),
+        _attribute("SERVICE_ID", Type.STRING, "service"),
+        _attribute("INSTANCE_ID", Type.STRING, "instance"),
         Column("ROWTIME", Type.BIGINT, lambda _row, ms: ms),
         Column("EVENT_ID", Type.STRING, _field("id")),
         Column("PRODUCER", Type.STRING, _field("producer")),
-        Column("TAGS", Type.MAP, _field("data.tags"), shared=True),
+        _attribute("TAGS", Type.MAP, "data.tags"),
         Column("DATA", Type.JSON, _data),
-        *(
-            Column(field.upper(), kind_, _field(f"data.{field}"), shared=field in shared)
-            for field, kind_ in fields.items()
-        ),
+        *(Column(field.upper(), kind_, _field(f"data.{field}")) for field, kind_ in fields.items()),
         *more,
     ]
     return Source(name, kind, {column.name: column for column in columns})
@@ -82,27 +84,26 @@ BUILT_IN: Mapping[str, Source] = {
         _stream(
             "SERVICE_TRIGGER",
             Kind.TRIGGER,
-            {"name": _S, "count": _I, "duration_ms": _D},
-            frozenset({"name"}),
+            {},
+            _attribute("NAME", _S, "data.name"),
+            Column("COUNT", _I, _field("data.count"), weight=True),
+            Column("DURATION_MS", _D, _field("data.duration_ms")),
         ),
         _stream(
             "SERVICE_CRASH",
             Kind.CRASH,
             {"error": _S, "message": _S, "stack": _S, "exit_code": _I, "signal": _S},
-            frozenset(),
             Column("FINGERPRINT", Type.STRING, lambda row, _ms: fingerprint(row)),
         ),
         _stream(
             "SERVICE_STATUS",
             Kind.STATUS,
             {"state": _S, "reason": _S, "cpu": _D, "rss": _I, "uptime_s": _D},
-            frozenset(),
         ),
         _stream(
             "APP_MESSAGE",
             Kind.MESSAGE,
             {"text": _S, "title": _S, "level": _S, "link": _S},
-            frozenset(),
         ),
     )
 }

@@ -7,7 +7,7 @@ from typing import Any
 from sqlglot import exp
 
 from pulsebot.views.aggregates.table import AGGREGATES
-from pulsebot.views.expression import Column, Compiled, Evaluate, compile_expression
+from pulsebot.views.expression import Column, Compiled, Evaluate, compile_expression, every
 from pulsebot.views.reading import Reading, default_name
 from pulsebot.views.source import Source
 from pulsebot.views.statement import Query
@@ -42,11 +42,17 @@ def _derived(
 ) -> Source:
     """Return the source of a stream: its rows are those of its parent that pass, not copied."""
     columns = {
-        title: Column(title, part.type, part.value, shared=part.shared) for title, part in parts
+        title: Column(title, part.type, part.value, part.attributes, weight=part.weight)
+        for title, part in parts
     }
     keep = _keeping(source.row, where.value if where else None)
     return replace(
-        source, name=name, columns=columns, row=keep, parents=(*source.parents, source.name)
+        source,
+        name=name,
+        columns=columns,
+        row=keep,
+        row_reads=every([source.row_reads, where.attributes if where else frozenset()]),
+        parents=(*source.parents, source.name),
     )
 
 
