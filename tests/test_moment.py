@@ -163,7 +163,7 @@ def test_on_days_of_change_every_reading_means_the_first_minute_not_before_it(
     begin = datetime.combine(day, datetime.min.time(), UTC) - timedelta(hours=15)
     walls = [
         ((begin + timedelta(minutes=m)).astimezone(zone).replace(tzinfo=None), m)
-        for m in range(42 * 60)
+        for m in range(54 * 60)  # to the last minute of the day in the furthest west
     ]
     exact = [m for wall, m in walls if wall.replace(fold=0) == asked_for]
     first = exact[0] if exact else next(m for wall, m in walls if wall > asked_for)
