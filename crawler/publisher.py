@@ -2,7 +2,8 @@
 
 A batch is forgotten only after the stream has acknowledged it; after an unclear outcome the
 same events go out again with the same producer and sequence, which is how the far end counts
-them once. Spools that dead processes left in the folder are emptied and removed on the way.
+them once. What the stream will never take is set aside alone, and told. Spools that dead
+processes left in the folder are emptied and removed on the way.
 
 This module must not know what the events mean, or who made them.
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable
 
 from crawler.spool import Spool, Spooled
 from crawler.spoolfolder import SpoolFolder
-from pulsebot.errors import StoreError, StreamError
+from pulsebot.errors import InvalidInput, StoreError, StreamError
 from pulsebot.stream.base import Outgoing, Writer
 from pulsebot.stream.config import Topics
 
@@ -104,8 +105,22 @@ class Publisher:
 
     async def _drain(self, spool: Spool, writer: Writer) -> None:
         while batch := spool.take(BATCH):
-            await self._append(writer, batch)
-            spool.done(batch[-1].sequence)
+            try:
+                await self._append(writer, batch)
+            except InvalidInput:
+                await self._one_by_one(spool, writer, batch)
+            else:
+                spool.done(batch[-1].sequence)
+
+    async def _one_by_one(self, spool: Spool, writer: Writer, batch: Iterable[Spooled]) -> None:
+        """Find which events of a batch the stream will never take; the others go their way."""
+        for item in batch:
+            try:
+                await self._append(writer, [item])
+            except InvalidInput as error:
+                log.error("%s", spool.set_aside(item, str(error)))  # noqa: TRY400 - not our fault
+            else:
+                spool.done(item.sequence)
 
     async def _append(self, writer: Writer, batch: Iterable[Spooled]) -> None:
         records = [

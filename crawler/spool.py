@@ -160,6 +160,25 @@ class Spool:
                 self._report_refused()
             self._store_last()
 
+    def set_aside(self, item: Spooled, reason: str) -> str:
+        """Forget the oldest event, which the stream will never take; return what was reported.
+
+        The report goes the way of all events, but for that of a lost message: it would be a
+        message too, and might be refused as well.
+        """
+        text = (
+            f"a {item.kind.value} event of {item.service} was lost "
+            f"(sequence {item.sequence} of producer {self.producer}): {reason}"
+        )
+        with self._changing("write"):
+            self._db.execute("DELETE FROM event WHERE sequence = ?", (item.sequence,))
+            self._events -= 1
+            self._bytes -= len(item.value)
+            if item.kind is not Kind.MESSAGE:
+                self._keep(Origin(item.service).message(self._clock(), text, level="error"))
+            self._store_last()
+        return text
+
     def close(self) -> None:
         """Close the file; what waits in it stays there."""
         self._db.close()

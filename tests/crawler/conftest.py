@@ -9,7 +9,7 @@ from typing import Self
 
 import pytest
 
-from pulsebot.errors import StreamError
+from pulsebot.errors import InvalidInput, StreamError
 from pulsebot.event import Event, decode
 from pulsebot.stream.base import Outgoing, Partition
 from pulsebot.stream.config import LocalStream
@@ -18,12 +18,16 @@ from tests.patience import PATIENCE_S
 
 
 class ListStream:
-    """A stream that is a list; `down` makes it refuse, `lossy_acks` keeps but denies."""
+    """A stream that is a list; `down` makes it refuse, `lossy_acks` keeps but denies.
+
+    A record beyond `most_bytes` is refused for good, and with it what was to go beside it.
+    """
 
     def __init__(self) -> None:
         self.records: list[Outgoing] = []
         self.down = False
         self.lossy_acks = 0
+        self.most_bytes = 10**6
 
     async def __aenter__(self) -> Self:
         return self
@@ -36,6 +40,8 @@ class ListStream:
         await asyncio.sleep(0)
         if self.down:
             raise StreamError("the broker is away")
+        if any(len(record.value) > self.most_bytes for record in records):
+            raise InvalidInput("a record is larger than the topic takes")
         self.records.extend(records)
         if self.lossy_acks:
             self.lossy_acks -= 1

@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from crawler.origin import Origin
 from crawler.publisher import Publisher
 from crawler.spool import Spool
 from crawler.spoolfolder import SpoolFolder
+from pulsebot.event import Kind
 from pulsebot.stream.config import Topics
 from tests.patience import PATIENCE_S
 
@@ -74,6 +77,31 @@ async def test_an_unclear_outcome_is_repeated_with_the_same_identity(
         await asyncio.wait_for(publisher.flush(), PATIENCE_S)
     assert [e.sequence for e in stream.events()] == [1, 2, 1, 2]
     assert {e.producer for e in stream.events()} == {spool.producer}
+    spool.close()
+
+
+async def test_what_the_stream_never_takes_is_set_aside_alone_and_told(
+    stream: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its neighbours arrive; a message and the log name what was lost, and why."""
+    stream.most_bytes = 2000
+    spool = Spool(tmp_path / "s.db")
+    large = SVC.crash(AT, "E", stack="x" * 2000)
+    spool.append([SVC.trigger(AT), large, SVC.trigger(AT), SVC.message(AT, "y" * 2000)])
+    publisher = Publisher(spool, lambda: stream, Topics())
+    async with _running(publisher):
+        await asyncio.wait_for(publisher.flush(), PATIENCE_S)
+        spool.append([SVC.trigger(AT)])
+        publisher.notice()
+        await asyncio.wait_for(publisher.flush(), PATIENCE_S)
+    assert [(e.kind, e.sequence) for e in stream.events()] == [
+        (Kind.TRIGGER, 1), (Kind.TRIGGER, 3), (Kind.MESSAGE, 5), (Kind.TRIGGER, 6)
+    ]  # fmt: skip
+    why = f"of producer {spool.producer}): a record is larger than the topic takes"
+    lost = f"a crash event of svc-a was lost (sequence 2 {why}"
+    assert stream.events()[2].data.text == lost
+    assert lost in caplog.text
+    assert f"a message event of svc-a was lost (sequence 4 {why}" in caplog.text
     spool.close()
 
 
