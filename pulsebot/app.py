@@ -7,6 +7,7 @@ what it decided can still be sent. One task group holds everything that runs.
 import asyncio
 import contextlib
 import gc
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pulsebot.commands.table import COMMANDS
 from pulsebot.control.server import serving as listening
 from pulsebot.decide import Decider
 from pulsebot.delivery import Delivery
+from pulsebot.errors import StoreError
 from pulsebot.intake import Intake
 from pulsebot.materialize.builder import Around
 from pulsebot.materialize.declaring import declare, refresh_lookups
@@ -150,10 +152,19 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
 
 
 async def _forget_followers(database: Database, settings: Settings) -> None:
-    """Clear away what those needed who followed views while the last process ran."""
-    if settings.publish is None:
+    """Clear away what those needed who followed views while the last process ran.
+
+    The first thing that is written, so it shows whether anything can be: raises StoreError.
+    """
+    if settings.publish is not None:
+        return
+    try:
         await database.write(viewtables.forget_revisions)
         await database.write(viewchanges.forget_removed)
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            f"{database.path}: cannot be written: {error}; see to its disk, then start again"
+        ) from error
 
 
 def _core(settings: Settings, ruleset: Ruleset, database: Database) -> _Core:

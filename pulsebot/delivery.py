@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
 import structlog
@@ -28,6 +28,7 @@ from pulsebot.store.database import Connection, Database
 from pulsebot.store.outbox import Draft, Row
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +89,11 @@ class Delivery:
         self._wake.set()
 
     async def recover(self) -> int:
-        """Mark what a dead process left in sending; call once before `run`."""
-        return await self._database.write(outbox.recover)
+        """Mark what a dead process left in sending, however long the database has no room for it.
+
+        Call once before `run`.
+        """
+        return await self._note(outbox.recover)
 
     async def run(self) -> None:
         """Send until `stop`, and finish what is under way then.
@@ -215,8 +219,8 @@ class Delivery:
         self.paused[row.receiver] = reason
 
     async def _note(
-        self, work: Callable[Concatenate[Connection, P], None], *args: P.args, **kwargs: P.kwargs
-    ) -> None:
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Write a mark, however long the database has no room for it.
 
         What was sent must never look unsent to this process: it would be sent again.

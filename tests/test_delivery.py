@@ -389,6 +389,24 @@ async def test_a_mark_that_found_no_room_is_written_later(
     assert desk.chat.titles() == ["one"]
 
 
+async def test_what_a_dead_process_left_is_marked_once_there_is_room(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start while the database cannot be written waits for it, and then goes on."""
+    monkeypatch.setattr("pulsebot.delivery.RETRY_S", 0.01)
+    desk = opened()
+    await desk.post("one", to="rec:a")
+    await desk.database.write(lambda c: c.execute("UPDATE outbox SET state = 'sending'"))
+    await desk.database.write(lambda c: c.execute("PRAGMA busy_timeout = 0").fetchall())
+    with closing(sqlite3.connect(desk.database.path, isolation_level=None)) as intruder:
+        intruder.execute("BEGIN IMMEDIATE")
+        recovering = asyncio.create_task(desk.delivery.recover())
+        await asyncio.wait([recovering], timeout=0.1)
+        assert not recovering.done()
+    assert await recovering == 1
+    assert await desk.column("state", "one") == "uncertain"
+
+
 async def test_the_same_notification_is_sent_once(opened: Open) -> None:
     """Deciding the same again puts nothing into the outbox."""
     desk = opened()
