@@ -6,19 +6,18 @@ not let pass any longer, is told as gone to whoever may have been told of it bef
 """
 
 import asyncio
-import sqlite3
-import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 from pulsebot.civil import local_time
 from pulsebot.errors import InvalidInput
 from pulsebot.materialize.answer import Changes
 from pulsebot.materialize.builder import plan_of
+from pulsebot.materialize.look import looked
 from pulsebot.materialize.news import News
-from pulsebot.materialize.pull import STEPS, confined, readable, said
+from pulsebot.materialize.pull import confined, readable
 from pulsebot.materialize.relation import BOUNDS
 from pulsebot.materialize.selection import Following
 from pulsebot.store import viewcatalog, viewchanges, viewtables
@@ -26,8 +25,6 @@ from pulsebot.store.database import Connection, Database
 from pulsebot.store.viewchanges import Changed, Spot
 from pulsebot.views.plan import TablePlan
 
-P = ParamSpec("P")
-T = TypeVar("T")
 Row = tuple[Any, ...]
 
 PAGE = 500
@@ -35,9 +32,6 @@ PAGE = 500
 
 PAUSE_S = 0.2
 """Time between two looks at least; what changed twice meanwhile is told once."""
-
-LOOK_S = 5.0
-"""Time that one look may take."""
 
 REMEMBERED = 100_000
 """Rows that a follower is known to have been told of; with more, it is told of all that go."""
@@ -129,15 +123,15 @@ class Follower:
             spots = await self._database.read(
                 viewchanges.removed, self._view, spots[-1], until, PAGE
             )
-            if rows := await asyncio.to_thread(_bounded, connection, self._gone, spots):
+            if rows := await looked(connection, self._gone, spots):
                 yield rows
         changed: list[Changed] = []
         first = True
         while first or len(changed) == PAGE:
             last = after if first else changed[-1].spot
             first = False
-            changed = await asyncio.to_thread(
-                _bounded, connection, viewchanges.rows, self._asked.wanted, last, until, PAGE
+            changed = await looked(
+                connection, viewchanges.rows, self._asked.wanted, last, until, PAGE
             )
             if rows := self._news_of(changed):
                 yield rows
@@ -188,18 +182,3 @@ class Follower:
             values["WINDOWSTART"] = local.isoformat(timespec=precise)
             values[BOUNDS["WINDOWSTART"]] = spot.start_ms
         return [values.get(name) for name, _ in self._asked.wanted.visible]
-
-
-def _bounded(
-    connection: Connection,
-    work: Callable[Concatenate[Connection, P], T],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> T:
-    """Run one look; raises InvalidInput where it takes too long."""
-    ends = time.monotonic() + LOOK_S
-    connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS)
-    try:
-        return work(connection, *args, **kwargs)
-    except sqlite3.Error as error:
-        raise InvalidInput(said(error, LOOK_S)) from None
