@@ -17,7 +17,7 @@ from pulsebot.routing.wording import message_of, subject_of
 from pulsebot.rules.alert import Alert, Transition, key_text
 from pulsebot.rules.engine import Engine, Entry, Outcome
 from pulsebot.ruleset import Ruleset
-from pulsebot.sift import Arrival
+from pulsebot.sift import Batch
 from pulsebot.store import alerts, decisions, marks, outbox, spells
 from pulsebot.store.database import Connection
 from pulsebot.store.decisions import Decision
@@ -41,14 +41,17 @@ class Decider:
         self._engine = Engine(self.ruleset.rules)
         self._engine.load(alerts.load_states(connection))
 
-    def evaluate(self, arrivals: Iterable[Arrival]) -> list[Outcome]:
+    def evaluate(self, batch: Batch) -> list[Outcome]:
         """Evaluate events, each with its event time and its log time, in their order.
 
         What is found, and what changed in the rules' state, is for `keep` to write.
         """
+        engine = self._engine
+        # Most are of no rule's concern, and those of a group are so or not together.
+        concerning = [group for group in batch.groups if engine.concerns(group.sample)]
         outcomes: list[Outcome] = []
-        for event, time_ms, log_ms, _ in self._engine.concerning(arrivals):
-            outcomes.extend(self._engine.process(event, log_ms, time_ms))
+        for event, time_ms, log_ms, _ in batch.each(concerning):
+            outcomes.extend(engine.process(event, log_ms, time_ms))
         return outcomes
 
     def advance(self, connection: Connection, now_ms: int) -> None:

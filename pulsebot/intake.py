@@ -10,14 +10,13 @@ absurd. Neither the wall clock nor the ends of batches decide anything.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pulsebot.decide import Decider
 from pulsebot.event import AppMessage, Crash, Status, Trigger
 from pulsebot.fingerprint import fingerprint
 from pulsebot.materialize.live import LiveViews
 from pulsebot.materialize.tail import Tails
-from pulsebot.rules.engine import Outcome
 from pulsebot.settings import Clock
 from pulsebot.sift import Arrival, Batch, Sifter, letter_of
 from pulsebot.store import counts, crashes, deadletters, messages, positions, services, statuses
@@ -27,18 +26,6 @@ from pulsebot.store.tags import Learner
 from pulsebot.stream.base import Gap, Partition, Record
 from pulsebot.views.table import Row
 from pulsebot.views.tally import Bucket, Tally
-
-PIECE = 1_000
-"""Records taken in at a time: so few that their events stay in a processor's cache meanwhile."""
-
-
-@dataclass(slots=True)
-class Taken:
-    """What the pieces of one batch add up to."""
-
-    tally: Tally = field(default_factory=Tally)
-    outcomes: list[Outcome] = field(default_factory=list)
-    positions: dict[Partition, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -98,42 +85,29 @@ class Intake:
 
         If it raises, the caller must roll back and call `load`.
         """
-        whole = Taken()
-        for piece in self._pieces(records):
-            self._take(connection, self._sifter.sift(connection, piece, now_ms), whole, now_ms)
+        batch = self._sifter.sift(connection, records, now_ms)
         self._sifter.save(connection, now_ms)
-        counts.add(connection, whole.tally.counts)
-        self._counted(whole.tally.counts)
-        self.decider.keep(connection, whole.outcomes, now_ms)
-        positions.add_gaps(connection, gaps, now_ms)
-        positions.save(connection, whole.positions)
-        self.positions.update(whole.positions)
-        self.totals.records += len(records)
-        self.totals.batches += 1
-
-    def _pieces(self, records: Sequence[Record]) -> Iterable[Sequence[Record]]:
-        """Cut a batch into pieces; a view costs by the piece, so where there are any there is one.
-
-        Where a piece ends decides nothing.
-        """
-        size = max(len(records), 1) if self.views.are_any else PIECE
-        return (records[start : start + size] for start in range(0, len(records), size))
-
-    def _take(self, connection: Connection, batch: Batch, whole: Taken, now_ms: int) -> None:
-        """Take in one piece; what costs by the transaction is left to its end, in `whole`."""
-        triggers = self.views.group(connection, batch.arrivals)
-        tally = write_views(connection, batch.arrivals, triggers)
-        services.save(connection, news := self._news(batch, tally))
-        self._tags.learn(connection, (arrival[0] for arrival in batch.arrivals), news)
-        self.views.take(connection, batch.arrivals, triggers)
-        self.tails.note(batch.arrivals)
+        self._count(connection, batch)
+        self.tails.note(batch)
         deadletters.add(connection, batch.letters)
         deadletters.mark_retried(connection, batch.retried, now_ms)
-        whole.tally.merge(tally)
-        whole.outcomes.extend(self.decider.evaluate(batch.arrivals))
-        whole.positions.update(batch.positions)
+        self.decider.keep(connection, self.decider.evaluate(batch), now_ms)
+        positions.add_gaps(connection, gaps, now_ms)
+        positions.save(connection, batch.positions)
+        self.positions.update(batch.positions)
         self.last_log_ms.update(batch.log_ms)
         self._account(batch)
+
+    def _count(self, connection: Connection, batch: Batch) -> None:
+        """Take new events into all views, the built-in ones first."""
+        triggers = self.views.group(connection, batch)
+        tally = write_views(connection, batch.alone.values(), triggers)
+        counts.add(connection, tally.counts)
+        self._counted(tally.counts)
+        services.save(connection, news := self._news(batch, tally))
+        if news:
+            self._tags.learn(connection, batch.latest(), news)
+        self.views.take(connection, batch, triggers)
 
     def advance(self, connection: Connection, now_ms: int) -> None:
         """Let time pass up to `now_ms`, for the rules and for the views."""
@@ -162,7 +136,9 @@ class Intake:
 
     def _account(self, batch: Batch) -> None:
         totals = self.totals
-        totals.events += len(batch.arrivals)
+        totals.records += len(batch.records)
+        totals.batches += 1
+        totals.events += batch.events
         totals.duplicates += batch.duplicates
         totals.dead_letters += len(batch.letters)
         totals.clamped += sum(batch.clamped.values())
@@ -173,7 +149,8 @@ def write_views(
 ) -> Tally:
     """Add new events to the built-in views; return the counts, which the caller must add.
 
-    `triggers` are those among the arrivals, grouped at least by service and minute.
+    `triggers` are all of them, grouped at least by service and minute; those among the
+    arrivals are passed over.
     """
     tally = Tally()
     said: list[tuple[AppMessage, int]] = []

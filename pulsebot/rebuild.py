@@ -121,10 +121,11 @@ async def _apply(
             async for records in _batches(reader, left):
                 batch = sifter.sift(scratch, records, told.now_ms)
                 sifter.save(scratch, told.now_ms)
-                wanted = [a for a in batch.arrivals if a[1] >= done.start_ms]
-                counts.add(copy, write_views(copy, wanted, group(wanted, by_service)).counts)
+                batch.leave_out_before(done.start_ms)
+                triggers = group(batch, by_service)
+                counts.add(copy, write_views(copy, batch.alone.values(), triggers).counts)
                 done.records += len(records)
-                done.events += len(wanted)
+                done.events += batch.events
                 told.progress(done.records, total)
 
 

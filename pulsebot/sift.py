@@ -1,17 +1,20 @@
 """Sifting: records become the new events among them, each with the time it counts for.
 
 What is no event becomes a dead letter; what was taken in before is left out; an absurd time is
-replaced by the log's. This module must not know what is done with the events.
+replaced by the log's. Triggers that are counted alike stay together, see `gather`. This module
+must not know what is done with the events.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 from pulsebot.errors import InvalidEvent
 from pulsebot.event import Event, decode
+from pulsebot.gather import Group, Limits, gathered, prepare
 from pulsebot.settings import Clock
 from pulsebot.store import deadletters, marks
 from pulsebot.store.database import Connection
@@ -21,12 +24,20 @@ from pulsebot.stream.base import Partition, Record
 Arrival = tuple[Event, int, int, Record]
 """A new event, the event time that it counts for, its log time (both ms), and its record."""
 
+Numbered = tuple[str | None, int | None]
+"""A producer and one of its sequences."""
+
 
 @dataclass(slots=True)
 class Batch:
-    """What a batch of records holds, in their order; `clamped` counts by service."""
+    """What a batch of records holds: its new events, those that come alone and those in groups.
 
-    arrivals: list[Arrival] = field(default_factory=list)
+    `alone` is by the place of the record in the batch, in order; `clamped` counts by service.
+    """
+
+    records: Sequence[Record] = ()
+    alone: dict[int, Arrival] = field(default_factory=dict)
+    groups: Sequence[Group] = ()
     letters: list[DeadLetter] = field(default_factory=list)
     retried: list[int] = field(default_factory=list)
     positions: dict[Partition, int] = field(default_factory=dict)
@@ -34,21 +45,40 @@ class Batch:
     clamped: Mapping[str, int] = field(default_factory=dict)
     duplicates: int = 0
 
+    @property
+    def events(self) -> int:
+        """How many new events there are."""
+        return len(self.alone) + sum(len(group.places) for group in self.groups)
 
-@dataclass(slots=True)
-class _Identities:
-    """What a batch's events are recognised by: sequences by producer, hashes by index."""
+    def each(self, groups: Iterable[Group] | None = None) -> list[Arrival]:
+        """Return the new events one by one, in their order; of groups all, or those given."""
+        found = dict(self.alone)
+        for group in self.groups if groups is None else groups:
+            found.update((place, self._member(place)) for place in group.places)
+        return [found[place] for place in sorted(found)]
 
-    numbered: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    named: dict[int, bytes] = field(default_factory=dict)
+    def _member(self, place: int) -> Arrival:
+        record = self.records[place]
+        event = decode(record.value)
+        return event, event.time_ms, record.timestamp, record
+
+    def leave_out_before(self, start_ms: int) -> None:
+        """Leave out what counts for an earlier time, which must be the start of a minute."""
+        self.alone = {p: a for p, a in self.alone.items() if a[1] >= start_ms}
+        self.groups = [group for group in self.groups if group.minute_ms >= start_ms]
+
+    def latest(self) -> Iterator[Event]:
+        """Return all but what a later event of the same group repeats, in their order."""
+        last = {place: event for place, (event, *_) in self.alone.items()}
+        last.update((group.places[-1], group.sample) for group in self.groups)
+        return (last[place] for place in sorted(last))
 
 
 class Sifter:
     """Sifts for one database; call `load` first and after every transaction that failed."""
 
     def __init__(self, clock: Clock, tables: marks.Tables = marks.LIVE) -> None:
-        self._past_ms = clock.past // timedelta(milliseconds=1)
-        self._future_ms = clock.future // timedelta(milliseconds=1)
+        self._limits = _limits(clock)
         self._tables = tables
         self._marks = marks.Marks(tables)
 
@@ -58,14 +88,15 @@ class Sifter:
 
     def sift(self, connection: Connection, records: Sequence[Record], now_ms: int) -> Batch:
         """Sift a batch and mark its events, in the caller's transaction; `save` must follow."""
-        batch, identities = Batch(), _Identities()
-        absurd = self._decode(records, now_ms, batch, identities)
-        if repeated := self._mark(connection, batch.arrivals, identities, now_ms):
+        parts = gathered(records, self._limits)
+        batch = Batch(records, groups=parts.groups)
+        absurd = self._decode(parts.rest, batch, now_ms)
+        if repeated := self._mark(connection, batch, now_ms):
             batch.duplicates = len(repeated)
-            absurd = [i for i in absurd if i not in repeated]
-        batch.clamped = Counter(batch.arrivals[i][0].service for i in absurd)
-        if repeated:
-            batch.arrivals = [a for i, a in enumerate(batch.arrivals) if i not in repeated]
+            _leave_out(repeated, batch)
+        batch.clamped = Counter(
+            batch.alone[place][0].service for place in absurd if place not in repeated
+        )
         _reach(batch, records)
         return batch
 
@@ -73,17 +104,12 @@ class Sifter:
         """Write the marks of all that was sifted since the last time."""
         self._marks.save(connection, now_ms)
 
-    def _decode(
-        self, records: Iterable[Record], now_ms: int, batch: Batch, identities: _Identities
-    ) -> list[int]:
-        """Make records arrivals or dead letters; return the indexes of the absurdly timed.
-
-        All that is done for each event is done here: one loop, while the event is at hand.
-        """
-        past_ms, future_ms = self._past_ms, self._future_ms
-        arrivals, numbered = batch.arrivals, identities.numbered
+    def _decode(self, places: Iterable[int], batch: Batch, now_ms: int) -> list[int]:
+        """Make records arrivals or dead letters; return the places of the absurdly timed."""
+        past_ms, future_ms = self._limits
         absurd: list[int] = []
-        for record in records:
+        for place in places:
+            record = batch.records[place]
             headers = record.headers
             if headers and (letter := deadletters.retried(headers)) is not None:
                 batch.retried.append(letter)
@@ -92,53 +118,75 @@ class Sifter:
             except InvalidEvent as error:
                 batch.letters.append(letter_of(record, str(error), now_ms))
                 continue
-            producer, sequence = event.producer, event.sequence
-            if producer is None or sequence is None:
-                identities.named[len(arrivals)] = marks.identity(event.service, event.id)
-            else:
-                numbered[producer].append(sequence)
             log_ms, time_ms = record.timestamp, event.time_ms
             if log_ms <= 0:  # written by a client so old that it sets no timestamp
                 log_ms = now_ms
             elif not log_ms - past_ms <= time_ms <= log_ms + future_ms:
                 time_ms = log_ms
-                absurd.append(len(arrivals))
-            arrivals.append((event, time_ms, log_ms, record))
+                absurd.append(place)
+            batch.alone[place] = event, time_ms, log_ms, record
         return absurd
 
-    def _mark(
-        self,
-        connection: Connection,
-        arrivals: Sequence[Arrival],
-        identities: _Identities,
-        now_ms: int,
-    ) -> set[int]:
-        """Mark events; return the indexes of those that were marked before."""
-        known = self._marks.add(identities.numbered)
-        repeated = _indexes(arrivals, known) if known else set()
-        if named := identities.named:
+    def _mark(self, connection: Connection, batch: Batch, now_ms: int) -> set[int]:
+        """Mark events; return the places of those that were marked before."""
+        numbered: defaultdict[str, list[int]] = defaultdict(list)
+        named: dict[int, bytes] = {}
+        for place, (event, *_) in batch.alone.items():
+            if event.producer is None or event.sequence is None:
+                named[place] = marks.identity(event.service, event.id)
+            else:
+                numbered[event.producer].append(event.sequence)
+        for group in batch.groups:
+            numbered[group.sample.producer or ""] += group.sequences
+        marked = self._marks.add(numbered)
+        known = Counter[Numbered](
+            (p, numbered[p][nth]) for p, nths in marked.items() for nth in nths
+        )
+        repeated = _places(batch, known) if known else set()
+        if named:
             repeated |= self._known(connection, named)
             marks.add(connection, named.values(), now_ms, self._tables)
         return repeated
 
     def _known(self, connection: Connection, named: Mapping[int, bytes]) -> set[int]:
-        """Return the indexes of what is marked, or comes a second time."""
+        """Return the places of what is marked, or comes a second time."""
         seen = marks.known(connection, list(named.values()), self._tables)
         repeated: set[int] = set()
-        for index, identity in named.items():
+        for place, identity in named.items():
             if identity in seen:
-                repeated.add(index)
+                repeated.add(place)
             seen.add(identity)
         return repeated
 
 
-def _indexes(arrivals: Iterable[Arrival], known: Mapping[str, Iterable[int]]) -> set[int]:
-    """Return the indexes among all arrivals; `known` counts in those of each producer."""
-    places: defaultdict[str | None, list[int]] = defaultdict(list)
-    for index, (event, *_) in enumerate(arrivals):
-        if event.sequence is not None:
-            places[event.producer].append(index)
-    return {places[producer][nth] for producer, nths in known.items() for nth in nths}
+def preparing(clock: Clock) -> Callable[[Sequence[Record]], bytes]:
+    """Return the part of sifting that can be done in the process that reads; it is picklable."""
+    return partial(prepare, _limits(clock))
+
+
+def _limits(clock: Clock) -> Limits:
+    millisecond = timedelta(milliseconds=1)
+    return Limits(clock.past // millisecond, clock.future // millisecond)
+
+
+def _places(batch: Batch, known: Mapping[Numbered, int]) -> set[int]:
+    """Return the places of repetitions; `known` tells how many there are of producer and number.
+
+    Of those that are in one batch, the first may be new.
+    """
+    places: defaultdict[Numbered, list[int]] = defaultdict(list)
+    for place, (event, *_) in batch.alone.items():
+        places[event.producer, event.sequence].append(place)
+    for group in batch.groups:
+        for place, sequence in zip(group.places, group.sequences, strict=True):
+            places[group.sample.producer, sequence].append(place)
+    return {place for key, count in known.items() for place in sorted(places[key])[-count:]}
+
+
+def _leave_out(repeated: set[int], batch: Batch) -> None:
+    batch.alone = {p: arrival for p, arrival in batch.alone.items() if p not in repeated}
+    new = [group.without(repeated) for group in batch.groups]
+    batch.groups = [group for group in new if group.places]
 
 
 def _reach(batch: Batch, records: Sequence[Record]) -> None:

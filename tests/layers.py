@@ -33,8 +33,8 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     (
         "services",
         frozenset(
-            {"bot", "commands", "control", "daybook", "decide", "delivery", "intake", "pipeline"}
-            | {"materialize", "rebuild", "scheduler", "sift", "web"}
+            {"bot", "commands", "control", "daybook", "decide", "delivery", "gather", "intake"}
+            | {"materialize", "pipeline", "rebuild", "scheduler", "sift", "web"}
         ),
     ),
     ("process", frozenset({"__main__", "app", "cli", "demo", "terminal"})),
@@ -57,6 +57,7 @@ NEIGHBOURS = {
     ("rebuild", "materialize"): "groups triggers as intake does",
     ("rebuild", "sift"): "reads the log as intake does",
     ("scheduler", "daybook"): "asks it for the day a digest tells about",
+    ("sift", "gather"): "what is counted alike comes gathered",
     ("web", "commands"): "the API puts the same questions; the board calls stale what they do",
     ("web", "delivery"): "shows its figures",
     ("web", "materialize"): "asks the views that it keeps",

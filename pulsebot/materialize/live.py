@@ -5,7 +5,7 @@ them, by the attributes that any of them reads and by minute; so a further view 
 groups, not by the events.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -13,7 +13,7 @@ import structlog
 from pulsebot.event import Kind, Trigger
 from pulsebot.materialize.definitions import Definitions, definitions
 from pulsebot.materialize.keeper import Keeper
-from pulsebot.sift import Arrival
+from pulsebot.sift import Batch
 from pulsebot.store import viewcatalog
 from pulsebot.store.database import Connection
 from pulsebot.views.plan import TablePlan
@@ -76,27 +76,20 @@ class LiveViews:
         shared = frozenset[str]().union(*(k.plan.attributes or () for k in self._grouped))
         self._signature = _signature(shared)
 
-    @property
-    def are_any(self) -> bool:
-        """Tell whether there was any view when the catalog was last looked at."""
-        return bool(self._keepers)
-
-    def group(self, connection: Connection, arrivals: Iterable[Arrival]) -> list[Row]:
+    def group(self, connection: Connection, batch: Batch) -> list[Row]:
         """Return the triggers among new events, grouped as all views together need it."""
         self._refresh(connection)
-        return group(arrivals, self._signature)
+        return group(batch, self._signature)
 
-    def take(
-        self, connection: Connection, arrivals: Sequence[Arrival], triggers: Sequence[Row]
-    ) -> None:
+    def take(self, connection: Connection, batch: Batch, triggers: Sequence[Row]) -> None:
         """Take new events into every view, in the caller's transaction, after `group`."""
-        if not self._keepers or not arrivals:
+        if not self._keepers or not batch.events:
             return
         revision = viewcatalog.next_revision(connection)
         for keeper in self._grouped:
             keeper.take(connection, triggers, revision)
         for kind, keepers in self._single.items():
-            if keepers and (rows := single(arrivals, kind)):
+            if keepers and (rows := single(batch, kind)):
                 for keeper in keepers:
                     keeper.take(connection, rows, revision)
 
@@ -126,12 +119,12 @@ def _is_grouped(plan: TablePlan) -> bool:
     return plan.attributes is not None and plan.source.kind is Kind.TRIGGER
 
 
-def rows_of(plan: TablePlan, arrivals: Sequence[Arrival]) -> list[Row]:
+def rows_of(plan: TablePlan, batch: Batch) -> list[Row]:
     """Return what one plan alone takes of new events."""
     kind = plan.source.kind
     if _is_grouped(plan):
-        return group(arrivals, _signature(plan.attributes or frozenset()))
-    return [] if kind is None else single(arrivals, kind)
+        return group(batch, _signature(plan.attributes or frozenset()))
+    return [] if kind is None else single(batch, kind)
 
 
 _PARTS: Mapping[str, Callable[[Any], Any]] = {
@@ -157,26 +150,27 @@ def _signature(shared: frozenset[str]) -> Callable[[Any], Any]:
     return lambda event: (event.service, *[part(event) for part in parts])
 
 
-def group(arrivals: Iterable[Arrival], signature: Callable[[Any], Any]) -> list[Row]:
+def group(batch: Batch, signature: Callable[[Any], Any]) -> list[Row]:
     """Return triggers as rows, those as one that share attributes and minute."""
     counts: dict[tuple[Any, int], int] = {}
     samples: dict[tuple[Any, int], Any] = {}
-    for event, time_ms, _, _ in arrivals:
+    for event, minute_ms, times in _triggers(batch):
+        shape = signature(event), minute_ms
+        samples.setdefault(shape, event)
+        counts[shape] = counts.get(shape, 0) + times
+    return [Row(samples[shape], shape[1], times, 0, (0, 0, 0)) for shape, times in counts.items()]
+
+
+def _triggers(batch: Batch) -> Iterator[tuple[Trigger, int, int]]:
+    """Yield triggers, or one for many, with the minute and how often it was triggered."""
+    for together in batch.groups:
+        yield together.sample, together.minute_ms, sum(together.counts)
+    for event, time_ms, _, _ in batch.alone.values():
         if isinstance(event, Trigger):
-            shape = signature(event), time_ms // MINUTE_MS
-            known = counts.get(shape)
-            if known is None:
-                counts[shape] = event.data.count
-                samples[shape] = event
-            else:
-                counts[shape] = known + event.data.count
-    return [
-        Row(samples[shape], shape[1] * MINUTE_MS, times, 0, (0, 0, 0))
-        for shape, times in counts.items()
-    ]
+            yield event, time_ms - time_ms % MINUTE_MS, event.data.count
 
 
-def single(arrivals: Iterable[Arrival], kind: Kind) -> list[Row]:
+def single(batch: Batch, kind: Kind) -> list[Row]:
     """Return the events of a kind as rows, one each."""
     times = times_of(kind)
     return [
@@ -187,6 +181,6 @@ def single(arrivals: Iterable[Arrival], kind: Kind) -> list[Row]:
             log_ms,
             (record.timestamp, record.partition, record.offset),
         )
-        for event, time_ms, log_ms, record in arrivals
+        for event, time_ms, log_ms, record in batch.each(None if kind is Kind.TRIGGER else ())
         if event.kind is kind
     ]

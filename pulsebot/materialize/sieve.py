@@ -58,7 +58,7 @@ class EventSieve:
         """Leave out repetitions, and what is no event."""
         batch = self._sifter.sift(connection, records, now_ms)
         self._sifter.save(connection, now_ms)
-        return Sieved(rows_of(self._plan, batch.arrivals), batch.positions)
+        return Sieved(rows_of(self._plan, batch), batch.positions)
 
     def consumed(self, connection: Connection) -> Mapping[Partition, int]:
         """Return how far the bot has read."""

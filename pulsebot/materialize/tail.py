@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pulsebot.materialize.news import News
-from pulsebot.sift import Arrival
+from pulsebot.sift import Arrival, Batch
 from pulsebot.store.viewtables import plain
 from pulsebot.views.source import Source
 
@@ -67,10 +67,10 @@ class Tails:
         self._watching: set[Tail] = set()
         self._noted: list[Sequence[Arrival]] = []
 
-    def note(self, arrivals: Sequence[Arrival]) -> None:
+    def note(self, batch: Batch) -> None:
         """Keep a batch until its transaction is committed."""
-        if self._watching and arrivals:
-            self._noted.append(arrivals)
+        if self._watching and batch.events:
+            self._noted.append(batch.each())
 
     def forget(self) -> None:
         """Drop what a transaction that failed had noted."""

@@ -9,7 +9,7 @@ what changed, `load` takes it back. This module must not know storage, routes or
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -19,8 +19,6 @@ from pulsebot.rules.conditions.base import Condition, Step, Verdict
 from pulsebot.rules.facts import Facts
 from pulsebot.rules.rule import Rule
 from pulsebot.rules.selector import Lane, lanes
-
-A = TypeVar("A", bound=tuple[Event, *tuple[Any, ...]])
 
 MAX_KEYS = 100_000
 """Keys that one rule follows at a time; further ones are refused, and that is told once."""
@@ -110,21 +108,14 @@ class Engine:
         self._adopt(rules)
         self.load(entries)
 
-    def concerning(self, arrivals: Iterable[A]) -> list[A]:
-        """Return those for which `process` would do anything: most are of no rule's concern.
+    def concerns(self, event: Event) -> bool:
+        """Tell whether `process` would do anything.
 
-        Each begins with its event.
+        The answer is the same for events of one kind with the same service, instance, tags,
+        name, error, state and level.
         """
-        if self._orphans:
-            return list(arrivals)
-        lanes = self._lanes
-        found: list[A] = []
-        for arrival in arrivals:
-            event = arrival[0]
-            lane = lanes.get(type(event))
-            if lane is not None and lane.find(event):
-                found.append(arrival)
-        return found
+        lane = self._lanes.get(type(event))
+        return bool(self._orphans or (lane and lane.find(event)))
 
     def process(self, event: Event, now_ms: int, time_ms: int) -> Sequence[Outcome]:
         """Evaluate one event: `now_ms` is logical time, `time_ms` the event's own, clamped.

@@ -82,11 +82,12 @@ class Ranges:
 
         The same as adding one after the other, at the cost of the runs of neighbours in them.
         """
-        if len(self.starts) + len(numbers) > MAX_RANGES:  # it may have to forget in between
+        runs = _runs(numbers)
+        if len(self.starts) + len(runs) > MAX_RANGES:  # it may have to forget in between
             return [i for i, number in enumerate(numbers) if not self.add(number)]
         known: list[int] = []
         at = 0
-        for first, last in _runs(numbers):
+        for first, last in runs:
             if not self._add_run(first, last):
                 run = enumerate(range(first, last + 1), at)
                 known += [i for i, number in run if not self._add_run(number, number)]
@@ -114,14 +115,14 @@ class Ranges:
         return list(zip(self.starts, self.ends, strict=True))
 
 
-def _runs(numbers: Sequence[int]) -> Iterable[tuple[int, int]]:
+def _runs(numbers: Sequence[int]) -> Sequence[tuple[int, int]]:
     """Return first and last of each stretch that counts up by one, in their order."""
     breaks = [(a, b) for a, b in pairwise(numbers) if b != a + 1]
     if not breaks:  # by far the most common case
         return [(numbers[0], numbers[-1])]
     firsts = [numbers[0], *[b for _, b in breaks]]
     lasts = [*[a for a, _ in breaks], numbers[-1]]
-    return zip(firsts, lasts, strict=True)
+    return list(zip(firsts, lasts, strict=True))
 
 
 class Marks:

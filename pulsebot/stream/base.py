@@ -7,7 +7,7 @@ is told to; who stores the positions is not the stream's business. Both implemen
 This module must not know what the records mean.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self
 
@@ -48,6 +48,14 @@ class Record(Protocol):
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]:
         """Names and values, in order."""
+
+
+class Prepared(list[Record]):
+    """Records, and what whoever had them read had made of them meanwhile."""
+
+    def __init__(self, records: Iterable[Record], preparation: bytes) -> None:
+        super().__init__(records)
+        self.preparation = preparation
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pulsebot.materialize.desk import Desk
 from pulsebot.materialize.push import Since
 from pulsebot.materialize.session import session
 from pulsebot.materialize.tail import BATCHES, Tails
-from pulsebot.sift import Arrival
+from pulsebot.sift import Arrival, Batch
 from pulsebot.store.database import Connection
 from pulsebot.terminal.sqlask import carried_out
 from pulsebot.views.dialect import parse_one
@@ -278,15 +278,15 @@ def _indexed(connection: Connection) -> bool:
 def test_watching_costs_nothing_while_nobody_watches() -> None:
     """Batches are not even kept; of what is never committed nothing is told; old ones go first."""
     tails = Tails()
-    tails.note([_arrival("svc-a")])
+    tails.note(Batch(alone={0: _arrival("svc-a")}))
     tail = tails.watch(BUILT_IN["SERVICE_TRIGGER"])
     tails.release()
-    tails.note([_arrival("svc-b")])
+    tails.note(Batch(alone={0: _arrival("svc-b")}))
     tails.forget()
     tails.release()
     assert tail.take().rows == []
     for number in range(BATCHES + 2):
-        tails.note([_arrival(f"svc-{number}")])
+        tails.note(Batch(alone={0: _arrival(f"svc-{number}")}))
         tails.release()
     seen = tail.take()
     assert (len(seen.rows), seen.missed, seen.rows[0][0]) == (BATCHES, 2, "svc-2")
