@@ -37,10 +37,11 @@ from pulsebot.publish.publisher import Publisher
 from pulsebot.ruleset import Ruleset
 from pulsebot.scheduler import Scheduler
 from pulsebot.settings import Settings, Web
+from pulsebot.sift import preparing
 from pulsebot.store import services, viewchanges, viewtables
 from pulsebot.store.database import Database, connect
 from pulsebot.stream.base import Reader
-from pulsebot.stream.open import open_reader
+from pulsebot.stream.open import open_reader_apart
 from pulsebot.terminal.signals import heeded
 from pulsebot.viewfile import Declared
 from pulsebot.web import queryforms
@@ -171,7 +172,7 @@ def _core(settings: Settings, ruleset: Ruleset, database: Database) -> _Core:
     news, changes = News(), Changes()
     wake = _Commits([news.ring])
     committed = _Commits([wake])
-    reader = open_reader(settings.stream)
+    reader = open_reader_apart(settings.stream, preparing(settings.clock))
     decider = Decider(ruleset, zone_of(settings.timezone))
     intake = Intake(decider, settings.clock, counted=changes.note)
     pipeline = Pipeline(database, reader, intake, now_ms=now_ms, committed=committed)

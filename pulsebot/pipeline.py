@@ -22,7 +22,10 @@ BATCH = 4_000
 """Records in one transaction at the most; more would delay alerts, fewer cost rate."""
 
 BATCH_BEHIND = 8_000
-"""The same while batches come full: alerts are late anyhow, and a service's row is written once."""
+"""The same while there is much to do: alerts are late anyhow, and rows are written once."""
+
+MANY = 500
+"""Records in a batch that show that there is much to do: more than come while one is committed."""
 
 POLL_S = 0.25
 TICK_MS = 1000
@@ -110,10 +113,10 @@ class Pipeline:
         await self._pass_time(is_behind=self._ahead is not None)
 
     async def _read(self) -> Sequence[Record]:
-        """Return the next batch; while batches come full, the one after it is read beside."""
+        """Return the next batch; while there is much to do, the one after it is read beside."""
         reading, self._ahead = self._ahead, None
         records = await (reading or self._poll(BATCH))
-        if len(records) >= BATCH:
+        if len(records) >= MANY:
             self._ahead = asyncio.create_task(self._poll(BATCH_BEHIND), name="read-ahead")
         return records
 

@@ -3,22 +3,28 @@
 A client library is imported only when its stream is used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pulsebot.errors import InvalidInput
-from pulsebot.stream.base import Admin, Reader, Writer
+from pulsebot.stream.apart.reader import ReaderApart
+from pulsebot.stream.base import Admin, Reader, Record, Writer
 from pulsebot.stream.config import StreamSettings
 
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """The three classes of one stream; each takes the settings of its type."""
+    """The three classes of one stream, each takes the settings of its type.
+
+    `apart` says that reading it is so much work that a process of its own is worth it.
+    """
 
     reader: Callable[[Any], Reader]
     writer: Callable[[Any], Writer]
     admin: Callable[[Any], Admin]
+    apart: bool
 
 
 def _local() -> _Stream:
@@ -28,7 +34,7 @@ def _local() -> _Stream:
         LocalWriter,
     )
 
-    return _Stream(LocalReader, LocalWriter, LocalAdmin)
+    return _Stream(LocalReader, LocalWriter, LocalAdmin, apart=False)
 
 
 def _kafka() -> _Stream:
@@ -38,7 +44,7 @@ def _kafka() -> _Stream:
         KafkaWriter,
     )
 
-    return _Stream(KafkaReader, KafkaWriter, KafkaAdmin)
+    return _Stream(KafkaReader, KafkaWriter, KafkaAdmin, apart=True)
 
 
 _STREAMS: dict[str, Callable[[], _Stream]] = {
@@ -50,6 +56,19 @@ _STREAMS: dict[str, Callable[[], _Stream]] = {
 def open_reader(settings: StreamSettings) -> Reader:
     """Make the reader that the settings mean; entering it opens the stream."""
     return _stream(settings).reader(settings)
+
+
+def open_reader_apart(
+    settings: StreamSettings, prepare: Callable[[Sequence[Record]], bytes]
+) -> Reader:
+    """Make a reader like `open_reader`, in a process of its own where that is worth it.
+
+    That is for Kafka, whose client takes every record apart in Python. What `prepare` makes of
+    records there comes with them, see `Prepared`; it must be picklable.
+    """
+    stream = _stream(settings)
+    reader = stream.reader(settings)  # says at once what is wrong with the settings
+    return ReaderApart(partial(stream.reader, settings), prepare) if stream.apart else reader
 
 
 def open_writer(settings: StreamSettings) -> Writer:

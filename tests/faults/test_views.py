@@ -73,6 +73,7 @@ async def _bear_kills(rig: Rig, kills: int) -> None:
             else:
                 await _killed_statement(rig, chance.choice(REPLACEMENTS), chance.uniform(1, 4))
     await rig.start()
+    await rig.ready()
     await rig.drained()
     await rig.until(lambda: rig.rows("SELECT name FROM sql_view WHERE state = 'building'") == [])
     assert await rig.terminate() == 0

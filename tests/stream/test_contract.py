@@ -6,7 +6,8 @@ A new implementation adds a `Lab` to the fixture `lab`; nothing below needs to k
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,10 +16,12 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from pulsebot.errors import StreamError
+from pulsebot.stream.apart.reader import ReaderApart
 from pulsebot.stream.base import Outgoing, Partition, Reader, Record, TopicPlan, Writer
 from pulsebot.stream.config import KafkaStream, LocalStream, StreamSettings, Topics
 from pulsebot.stream.open import open_admin, open_reader, open_writer
 from tests.patience import PATIENCE_S
+from tests.stream.preparing import sizes
 
 DAY_MS = 86_400_000
 
@@ -33,6 +36,7 @@ class Lab:
 
     settings: Callable[[Topics], StreamSettings]
     expire: Callable[[Partition, int], Awaitable[None]]
+    reader: Callable[[StreamSettings], Reader] = open_reader
 
 
 def local_lab(folder: Path) -> Lab:
@@ -65,11 +69,22 @@ def kafka_lab(bootstrap: str) -> Lab:
     return Lab(settings, expire)
 
 
-@pytest.fixture(params=["local", pytest.param("kafka", marks=pytest.mark.kafka)])
+def apart_lab(folder: Path) -> Lab:
+    """Return the embedded log, read in a process of its own."""
+
+    def reader(settings: StreamSettings) -> Reader:
+        return ReaderApart(partial(open_reader, settings), sizes)
+
+    return replace(local_lab(folder), reader=reader)
+
+
+@pytest.fixture(params=["local", "apart", pytest.param("kafka", marks=pytest.mark.kafka)])
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Lab:
     """Return each stream in turn."""
     if request.param == "local":
         return local_lab(tmp_path)
+    if request.param == "apart":
+        return apart_lab(tmp_path)
     return kafka_lab(request.getfixturevalue("kafka").bootstrap)
 
 
@@ -88,7 +103,7 @@ async def new_topic(lab: Lab, name: str, partitions: int = 1) -> str:
 
 def reading(lab: Lab, *topics: str) -> Reader:
     """Return a reader of these topics."""
-    return open_reader(lab.settings(Topics(read=list(topics))))
+    return lab.reader(lab.settings(Topics(read=list(topics))))
 
 
 def writing(lab: Lab) -> Writer:
@@ -327,7 +342,7 @@ async def test_a_pattern_takes_in_topics_that_appear_later(lab: Lab) -> None:
     await new_topic(lab, f"{stem}.a")
     await new_topic(lab, f"other-{stem}.a")
     settings = lab.settings(Topics(pattern=rf"{stem}\..*"))
-    async with writing(lab) as writer, open_reader(settings) as reader:
+    async with writing(lab) as writer, lab.reader(settings) as reader:
         await writer.append(numbered(f"other-{stem}.a", [99]))
         await writer.append(numbered(f"{stem}.a", [1]))
         assert numbers(await collect(reader, 1)) == [1]
@@ -341,7 +356,7 @@ async def test_a_seek_holds_for_topics_that_appear_later(lab: Lab) -> None:
     stem = f"t-{uuid4().hex}"
     await new_topic(lab, f"{stem}.a")
     settings = lab.settings(Topics(pattern=rf"{stem}\..*"))
-    async with writing(lab) as writer, open_reader(settings) as reader:
+    async with writing(lab) as writer, lab.reader(settings) as reader:
         await reader.seek({Partition(f"{stem}.b", 0): 2})
         await writer.append(numbered(f"{stem}.a", [1]))
         assert numbers(await collect(reader, 1)) == [1]

@@ -22,6 +22,12 @@ It answers one request of a connection after the other: partitions that have rec
 questions for ends, wait behind such a fetch.
 """
 
+FETCH_BYTES = 2_000_000
+"""About as much as a broker answers to one fetch: a batch of ours, held in memory several times.
+
+The client's own limit is 52 MB. A record that is larger comes all the same, alone.
+"""
+
 
 class Consumer:
     """Reads the partitions that it is assigned; every method may raise aiokafka's KafkaError."""
@@ -39,6 +45,7 @@ class Consumer:
             "auto_offset_reset": "none",
             "isolation_level": "read_committed",
             "fetch_max_wait_ms": FETCH_WAIT_MS,
+            "fetch_max_bytes": FETCH_BYTES,
         }
 
         def make() -> AIOKafkaConsumer:
