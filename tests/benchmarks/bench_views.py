@@ -25,11 +25,12 @@ from pulsebot.materialize.builder import Around
 from pulsebot.materialize.desk import Desk
 from pulsebot.pipeline import Pipeline
 from pulsebot.settings import Clock, Logs, Settings
+from pulsebot.sift import preparing
 from pulsebot.store import positions, viewcatalog
 from pulsebot.store.database import Database
-from pulsebot.stream.base import Partition, TopicPlan
+from pulsebot.stream.base import Partition, Reader, TopicPlan
 from pulsebot.stream.config import KafkaStream, Topics
-from pulsebot.stream.open import open_admin, open_reader
+from pulsebot.stream.open import open_admin, open_reader, open_reader_apart
 from pulsebot.views.dialect import parse_one
 from pulsebot.views.statement import Query
 from tests.benchmarks.bench_ingest import drain
@@ -48,6 +49,11 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _live_reader(stream: KafkaStream) -> Reader:
+    """Return the reader that a bot consumes by."""
+    return open_reader_apart(stream, preparing(Clock()))
+
+
 def ingest(stream: KafkaStream, count: int, views: int) -> float:
     """Return events a second of bringing everything into a database with so many views."""
     logs.configure(Logs(level="warning"))
@@ -58,7 +64,7 @@ async def _ingest(stream: KafkaStream, count: int, views: int) -> float:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         intake = Intake(Decider(rules(folder), ZoneInfo("UTC")), Clock())
-        async with Database(folder / "bot.db") as database, open_reader(stream) as reader:
+        async with Database(folder / "bot.db") as database, _live_reader(stream) as reader:
             await database.write(enter_live, views)
             pipeline = Pipeline(database, reader, intake, now_ms=_now_ms, committed=lambda: None)
             await pipeline.start()
@@ -104,7 +110,7 @@ async def _beside(stream: KafkaStream, count: int) -> tuple[float, float, float]
         folder = Path(name)
         settings = Settings(stream=stream, database=folder / "bot.db")
         intake = Intake(Decider(rules(folder), ZoneInfo("UTC")), Clock())
-        async with Database(settings.database) as database, open_reader(stream) as reader:
+        async with Database(settings.database) as database, _live_reader(stream) as reader:
             pipeline = Pipeline(database, reader, intake, now_ms=_now_ms, committed=lambda: None)
             await pipeline.start()
             started = time.perf_counter()

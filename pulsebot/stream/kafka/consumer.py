@@ -23,9 +23,10 @@ questions for ends, wait behind such a fetch.
 """
 
 FETCH_BYTES = 2_000_000
-"""About as much as a broker answers to one fetch: a batch of ours, held in memory several times.
+"""About what a broker answers to one fetch: a batch of ours, held in memory several times.
 
-The client's own limit is 52 MB. A record that is larger comes all the same, alone.
+It may be all of one partition: the more of a service comes at once, the fewer rows are written.
+The client's own limits are 52 MB, and 1 MB of a partition. A larger record comes alone.
 """
 
 
@@ -46,6 +47,7 @@ class Consumer:
             "isolation_level": "read_committed",
             "fetch_max_wait_ms": FETCH_WAIT_MS,
             "fetch_max_bytes": FETCH_BYTES,
+            "max_partition_fetch_bytes": FETCH_BYTES,
         }
 
         def make() -> AIOKafkaConsumer:
