@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -33,7 +34,6 @@ from pulsebot.materialize.lookout import Lookout
 from pulsebot.materialize.news import News
 from pulsebot.materialize.published import Published
 from pulsebot.pipeline import Pipeline
-from pulsebot.publish.publisher import Publisher
 from pulsebot.ruleset import Ruleset
 from pulsebot.scheduler import Scheduler
 from pulsebot.settings import Settings, Web
@@ -56,6 +56,9 @@ from pulsebot.web.query import Queries
 from pulsebot.web.server import Probes, serving
 
 log = structlog.get_logger(__name__)
+
+if TYPE_CHECKING:
+    from pulsebot.publish.publisher import Publisher
 
 DRAIN_S = 4.0
 """Time that the outbox gets after intake has stopped; the rest is sent after the next start."""
@@ -84,7 +87,7 @@ class App:
     feed: Feed
     stop: asyncio.Event
     declared: Sequence[Declared] = ()
-    publisher: Publisher | None = None
+    publisher: "Publisher | None" = None
     address: str | None = None
 
 
@@ -282,10 +285,12 @@ async def run_once(app: App) -> None:
         app.delivery.stop()
 
 
-async def _publisher(database: Database, settings: Settings, news: News) -> Publisher | None:
+async def _publisher(database: Database, settings: Settings, news: News) -> "Publisher | None":
     """Return what keeps views in another database, where that is asked for."""
     if settings.publish is None:
         return None
+    from pulsebot.publish.publisher import Publisher  # noqa: PLC0415 - 8 MB that few need
+
     names = None if settings.publish.views == "all" else settings.publish.views
     published = Published(database, names)
     await published.begin()

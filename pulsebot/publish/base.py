@@ -29,6 +29,14 @@ START = Spot(-1, "", 0)
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How many changed rows of a view are not published yet, and how many were since the start."""
+
+    behind: int
+    written: int
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A visible column."""
 

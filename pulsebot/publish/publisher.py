@@ -15,8 +15,8 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
 from pulsebot.publish import progress
-from pulsebot.publish.base import Source
-from pulsebot.publish.session import Session, Standing, Tally
+from pulsebot.publish.base import Source, Standing
+from pulsebot.publish.session import Session, Tally
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ import psycopg
 import structlog
 
 from pulsebot.publish import progress
-from pulsebot.publish.base import Layout, Overtaken, Refused, Source, Superseded
+from pulsebot.publish.base import Layout, Overtaken, Refused, Source, Standing, Superseded
 from pulsebot.publish.progress import Connection, Progress
 from pulsebot.publish.publication import PATIENCE_S, Publication, opened, withdrawn
 
@@ -32,14 +32,6 @@ class Tally:
 
     states: dict[str, str] = field(default_factory=dict)
     written: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How many changed rows of a view are not published yet, and how many were since the start."""
-
-    behind: int
-    written: int
 
 
 class Session:

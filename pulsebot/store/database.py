@@ -29,7 +29,8 @@ BUSY_TIMEOUT_S = 30.0
 CHECKPOINT_PAGES = 8_000
 """Pages (4 KiB) of WAL between checkpoints: each waits for the disk, so they are made rare."""
 
-CACHE_KIB = 16_384
+CACHE_KIB = 4_096
+"""Of each connection; more was no quicker: the system keeps the file in memory as well."""
 
 
 def connect(path: Path, *, read_only: bool = False) -> Connection:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from pulsebot.delivery import Delivery
 from pulsebot.pipeline import Pipeline
-from pulsebot.publish.session import Standing
+from pulsebot.publish.base import Standing
 
 
 @dataclass(frozen=True, slots=True)

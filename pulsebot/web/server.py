@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,12 +24,14 @@ from pulsebot.chat.base import Chat
 from pulsebot.delivery import Delivery
 from pulsebot.errors import InvalidInput
 from pulsebot.pipeline import Pipeline
-from pulsebot.publish.publisher import Publisher
-from pulsebot.publish.session import Standing
+from pulsebot.publish.base import Standing
 from pulsebot.settings import Web
 from pulsebot.store import deadletters, outbox
 from pulsebot.store.database import Connection, Database
 from pulsebot.web.metrics import Depths, exposition
+
+if TYPE_CHECKING:  # its driver is loaded only where views are published
+    from pulsebot.publish.publisher import Publisher
 
 GRACE_S = 2
 """Time that answers under way get at the end; a page that takes nothing must not hold us."""
@@ -43,7 +46,7 @@ class Probes:
         pipeline: Pipeline,
         delivery: Delivery,
         chats: Sequence[Chat],
-        publisher: Publisher | None = None,
+        publisher: "Publisher | None" = None,
         *,
         settings: Web,
         now_ms: Callable[[], int],

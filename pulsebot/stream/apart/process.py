@@ -25,6 +25,12 @@ from pulsebot.stream.apart.wire import Answer, Fault, Make, Prepare, Question
 CLOSE_S = 10.0
 """Time that the process gets to leave the stream in order; then it is killed."""
 
+FIRST_BUFFER = 65_536
+"""Bytes; it grows to the longest answer."""
+
+_FRUGAL = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144"}
+"""Has glibc give megabytes back as soon as they are free: Kafka's answers are such lumps."""
+
 _ROOT = Path(__file__).parents[3]
 """The folder that the package is in; where it is not installed, nothing else tells of it."""
 
@@ -43,6 +49,7 @@ class Process:
         self._loop = asyncio.get_running_loop()
         self._numbers: Iterator[int] = count(1)
         self._asked: dict[int, asyncio.Future[Answer]] = {}
+        self._buffer = bytearray(FIRST_BUFFER)
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._child = _started(theirs)
@@ -97,10 +104,12 @@ class Process:
             self._loop.call_soon_threadsafe(self._take, wire.reply(body))
         self._loop.call_soon_threadsafe(self._fail)
 
-    def _bytes(self, size: int) -> bytearray | None:
-        """Return this many bytes; None when no more come."""
-        received = bytearray(size)
-        left = memoryview(received)
+    def _bytes(self, size: int) -> memoryview | None:
+        """Return this many bytes, good until the next call; None when no more come."""
+        if len(self._buffer) < size:
+            self._buffer = bytearray(size)
+        received = memoryview(self._buffer)[:size]
+        left = received
         while left:
             try:
                 came = self._socket.recv_into(left, len(left), socket.MSG_WAITALL)
@@ -139,7 +148,7 @@ def _started(theirs: socket.socket) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "pulsebot.stream.apart", str(theirs.fileno())],
         pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},
+        env=_FRUGAL | os.environ | {"PYTHONPATH": os.pathsep.join(path)},
         process_group=0,  # what is typed at the terminal is for the bot alone
     )
 

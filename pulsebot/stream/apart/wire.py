@@ -150,7 +150,7 @@ def request(body: bytes) -> Request:
     return _requests.decode(body)
 
 
-def reply(body: bytes | bytearray) -> Reply:
+def reply(body: bytes | memoryview) -> Reply:
     """Take an answer from what came behind its length."""
     return _replies.decode(body)
 
