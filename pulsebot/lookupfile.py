@@ -12,7 +12,7 @@ from typing import Any
 from pulsebot import yamltree
 from pulsebot.errors import InvalidConfig, Problem
 from pulsebot.views.datatype import Type
-from pulsebot.views.functions import conversion
+from pulsebot.views.functions.casts import conversion
 from pulsebot.views.lookup import file_of, key_of, types_of
 from pulsebot.views.place import nearest
 from pulsebot.views.statement import Create

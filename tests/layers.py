@@ -91,7 +91,10 @@ _PURE_WORDS = """
     string textwrap types typing unicodedata zoneinfo
 """
 PURE_IMPORTS = frozenset(_PURE_WORDS.split())
-IMPURE = {("pulsebot.event", "uuid"): "an event is given its id by whoever makes it"}
+IMPURE = {
+    ("pulsebot.event", "uuid"): "an event is given its id by whoever makes it",
+    ("pulsebot.views.functions.texts", "urllib.parse"): "it takes addresses apart, and opens none",
+}
 CLOCKS = frozenset({"now", "today", "utcnow"})
 INPUT_OUTPUT = frozenset({"input", "open", "print"})
 

@@ -14,7 +14,7 @@ from pulsebot.store import viewcatalog
 from pulsebot.store.database import Connection
 from pulsebot.store.viewcatalog import Entry
 from pulsebot.views.aggregates.table import AGGREGATES
-from pulsebot.views.functions import FUNCTIONS
+from pulsebot.views.functions.table import FUNCTIONS
 from pulsebot.views.place import InvalidSql, Place, nearest
 from pulsebot.views.plan import TablePlan
 from pulsebot.views.planner import table_plan

@@ -22,7 +22,8 @@ from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.relation import Relation
 from pulsebot.materialize.selection import AGGREGATES, SCALARS, Selection
 from pulsebot.store.database import Connection, connect
-from pulsebot.views.functions import FUNCTIONS, Function
+from pulsebot.views.functions.base import Function
+from pulsebot.views.functions.table import FUNCTIONS
 
 AT_ONCE = 2
 """Queries that run at once; each takes a processor."""
@@ -173,9 +174,7 @@ def _callable(function: Function) -> Callable[..., Any]:
     """Return a function of views for SQLite's values."""
 
     def call(*arguments: Any) -> Any:  # noqa: ANN401 - whatever SQLite holds
-        if function.strict and None in arguments:
-            return None
-        value = function.call(*arguments)
+        value = function.of(arguments)
         return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
 
     return call

@@ -16,7 +16,7 @@ from pulsebot.civil import instant
 from pulsebot.materialize.relation import BOUNDS, Relation
 from pulsebot.store import viewtables
 from pulsebot.store.viewchanges import Wanted
-from pulsebot.views.functions import FUNCTIONS
+from pulsebot.views.functions.table import FUNCTIONS
 from pulsebot.views.place import InvalidSql, nearest
 from pulsebot.views.statement import Query
 

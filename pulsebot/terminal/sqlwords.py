@@ -15,7 +15,7 @@ from pulsebot.materialize.describing import known_to
 from pulsebot.store.database import connect
 from pulsebot.views.aggregates.table import AGGREGATES
 from pulsebot.views.dialect import Pulse
-from pulsebot.views.functions import FUNCTIONS
+from pulsebot.views.functions.table import FUNCTIONS
 from pulsebot.views.source import BUILT_IN
 
 _KEYWORDS = """

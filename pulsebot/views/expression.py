@@ -10,12 +10,15 @@ from typing import Any
 
 from sqlglot import exp
 
+from pulsebot.errors import InvalidInput
 from pulsebot.views import operators
 from pulsebot.views.datatype import SPELLINGS, Type, common, fits
-from pulsebot.views.functions import FUNCTIONS, conversion
+from pulsebot.views.functions.base import Check, Function
+from pulsebot.views.functions.casts import conversion
+from pulsebot.views.functions.table import CHANGING, FUNCTIONS
 from pulsebot.views.place import InvalidSql, Place, nearest
+from pulsebot.views.value import MAX_BIGINT, Value
 
-Value = Any
 Evaluate = Callable[[Any, int], Value]
 
 Attributes = frozenset[str] | None
@@ -128,7 +131,7 @@ class _Compiler:
             whole = int(node.this)
         except ValueError:
             return _constant(Type.DOUBLE, float(node.this))
-        if abs(whole) > operators.MAX_BIGINT:
+        if abs(whole) > MAX_BIGINT:
             raise self.wrong("a whole number has 64 bits", node)
         return _constant(Type.BIGINT, whole)
 
@@ -215,7 +218,11 @@ class _Compiler:
         value, pattern = self.compile(node.this), self.compile(node.expression)
         if not (fits(value.type, Type.STRING) and pattern.constant and pattern.type is Type.STRING):
             raise self.wrong("LIKE compares a STRING with a pattern in quotes: LIKE 'svc-%'", node)
-        return _joined(Type.BOOLEAN, operators.like(value.value, pattern.value(None, 0)), [value])
+        try:
+            made = operators.like(value.value, pattern.value(None, 0))
+        except ValueError as error:
+            raise self.wrong(f"LIKE: {error}", node) from None
+        return _joined(Type.BOOLEAN, made, [value])
 
     def null_test(self, node: exp.Is) -> Compiled:
         value = self.compile(node.this)
@@ -267,11 +274,13 @@ class _Compiler:
         wanted = SPELLINGS.get(name)
         if wanted is None:
             raise self.wrong(f"there is no type {name[:60]}{nearest(name, SPELLINGS)}", node.to)
-        convert = conversion(wanted)
-        return _joined(wanted, operators.applied(convert, [value.value]), [value])
+        convert = Function(conversion(wanted), (value.type,), wanted)
+        return _joined(wanted, operators.applied(convert.of, [value.value]), [value])
 
     def call(self, node: exp.Anonymous) -> Compiled:
         name = str(node.this).upper()
+        if name in CHANGING:
+            raise self.wrong(f"{name}: {CHANGING[name]}", node)
         if name not in FUNCTIONS:
             raise self.wrong(
                 f"there is no function {name[:60]} here{nearest(name, self._scope.callable)}", node
@@ -282,10 +291,20 @@ class _Compiler:
         function = FUNCTIONS[name]
         if fault := function.fault([part.type for part in parts]):
             raise self.wrong(f"{name}: {fault}", node)
+        for place, check in function.checks.items():
+            self._checked(name, check, parts[place : place + 1], node)
         kind = function.result([part.type for part in parts])
-        values = [part.value for part in parts]
-        apply = operators.applied if function.strict else operators.applied_with_nulls
-        return _joined(kind, apply(function.call, values), parts)
+        return _joined(kind, operators.applied(function.of, [part.value for part in parts]), parts)
+
+    def _checked(self, name: str, check: Check, parts: Sequence[Compiled], node: exp.Expr) -> None:
+        """Refuse a constant that can never be an argument."""
+        for part in parts:
+            constant = part.value(None, 0) if part.constant else None
+            if isinstance(constant, str):
+                try:
+                    check(constant)
+                except (ValueError, InvalidInput) as error:
+                    raise self.wrong(f"{name}: {error}", node) from None
 
     def _condition(self, node: exp.Expr) -> Compiled:
         return compile_condition(node, self._scope, "this place")

@@ -18,6 +18,7 @@ from pulsebot.views.expression import Column, Evaluate
 from pulsebot.views.place import InvalidSql, nearest
 from pulsebot.views.source import Source
 from pulsebot.views.statement import Create
+from pulsebot.views.value import fit
 
 OPTIONS = ("KAFKA_TOPIC", "TIMESTAMP", "VALUE_FORMAT")
 MAX_BYTES = 1_000_000
@@ -92,7 +93,7 @@ _KEEPS: Mapping[Type, Callable[[Any], Any]] = {
     Type.BIGINT: _whole,
     Type.DOUBLE: _number,
     Type.BOOLEAN: lambda value: value if isinstance(value, bool) else None,
-    Type.JSON: lambda value: value,
+    Type.JSON: fit,
 }
 
 

@@ -8,14 +8,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import re2  # type: ignore[import-untyped]
 from sqlglot import exp
 
-from pulsebot.errors import InvalidInput
+from pulsebot.views.functions import patterns
+from pulsebot.views.value import Value, bounded
 
-Value = Any
 Evaluate = Callable[[Any, int], Value]
-
-MAX_BIGINT = 2**63 - 1
 
 
 def both(left: Evaluate, right: Evaluate) -> Evaluate:
@@ -124,13 +123,6 @@ def _calculated(
     return make
 
 
-def bounded(number: float) -> int | float | None:
-    """Return a number as a database can hold it: a huge one as a DOUBLE, no number as NULL."""
-    if isinstance(number, int):
-        return number if -MAX_BIGINT <= number <= MAX_BIGINT else float(number)
-    return number if math.isfinite(number) else None
-
-
 def _divide(a: float, b: float) -> float:
     """Divide; whole numbers give a whole number, rounded towards zero as SQL does."""
     if isinstance(a, int) and isinstance(b, int):
@@ -158,7 +150,7 @@ def minus(part: Evaluate) -> Evaluate:
 
     def evaluate(row: Any, ms: int) -> Value:
         value = part(row, ms)
-        return -value if isinstance(value, int | float) else None
+        return bounded(-value) if isinstance(value, int | float) else None
 
     return evaluate
 
@@ -188,54 +180,61 @@ def among(value: Evaluate, options: Sequence[Evaluate]) -> Evaluate:
 def like(value: Evaluate, pattern: str) -> Evaluate:
     r"""LIKE: `%` is any text, `_` one character, `\` makes the next one plain.
 
-    Matched piece by piece from left to right: linear, whatever the pattern.
+    Linear in the text, whatever the pattern. Raises ValueError for one that is too long.
     """
-    pieces = _pieces(pattern)
+    matches = _matcher(pattern)
 
     def evaluate(row: Any, ms: int) -> Value:
         text = value(row, ms)
-        return _matches(text, pieces) if isinstance(text, str) else None
+        return matches(text) if isinstance(text, str) else None
 
     return evaluate
 
 
-Piece = list[str | None]
-"""Characters that follow one another; None is any one character."""
-
-
-def _pieces(pattern: str) -> list[Piece]:
-    pieces: list[Piece] = [[]]
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    pieces = [""]
     characters = iter(pattern)
     for character in characters:
         if character == "%":
-            pieces.append([])
+            pieces.append("")
         elif character == "_":
-            pieces[-1].append(None)
+            return _by_regex(pattern)
         else:
-            pieces[-1].append(next(characters, "\\") if character == "\\" else character)
-    return pieces
+            pieces[-1] += next(characters, "\\") if character == "\\" else character
+    return _by_pieces(pieces)
 
 
-def _matches(text: str, pieces: list[Piece]) -> bool:
-    first, *rest = pieces
-    if not rest:
-        return len(text) == len(first) and _stands(text, 0, first)
-    if not _stands(text, 0, first):
-        return False
-    position, last = len(first), rest.pop()
-    for piece in rest:
-        spots = range(position, len(text) - len(piece) + 1)
-        found = next((spot for spot in spots if _stands(text, spot, piece)), None)
-        if found is None:
+def _by_regex(pattern: str) -> Callable[[str], bool]:
+    parts = []
+    characters = iter(pattern)
+    for character in characters:
+        known = {"%": ".*", "_": "."}.get(character)
+        plain = next(characters, "\\") if character == "\\" else character
+        parts.append(known or re2.escape(plain))
+    compiled = patterns.compiled(f"(?s)^{''.join(parts)}$")
+    return lambda text: compiled.search(text) is not None
+
+
+def _by_pieces(pieces: list[str]) -> Callable[[str], bool]:
+    """Match texts that follow one another with anything between them."""
+    if len(pieces) == 1:
+        [whole] = pieces
+        return lambda text: text == whole
+    first, *inner, last = pieces
+
+    def matches(text: str) -> bool:
+        end = len(text) - len(last)
+        if not (len(first) <= end and text.startswith(first) and text.endswith(last)):
             return False
-        position = found + len(piece)
-    return len(text) - len(last) >= position and _stands(text, len(text) - len(last), last)
+        position = len(first)
+        for piece in inner:
+            position = text.find(piece, position, end)
+            if position < 0:
+                return False
+            position += len(piece)
+        return True
 
-
-def _stands(text: str, at: int, piece: Piece) -> bool:
-    if at + len(piece) > len(text):
-        return False
-    return all(c is None or text[at + i] == c for i, c in enumerate(piece))
+    return matches
 
 
 def first_true(conditions: Sequence[Evaluate], results: Sequence[Evaluate]) -> Evaluate:
@@ -266,21 +265,9 @@ def element(whole: Evaluate, key: Evaluate) -> Evaluate:
     return evaluate
 
 
-def applied(function: Callable[..., Value], parts: Sequence[Evaluate]) -> Evaluate:
-    """Call a function; NULL where an argument is NULL or unusable."""
-
-    def evaluate(row: Any, ms: int) -> Value:
-        arguments = [part(row, ms) for part in parts]
-        if None in arguments:
-            return None
-        try:
-            return function(*arguments)
-        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, InvalidInput):
-            return None
-
-    return evaluate
-
-
-def applied_with_nulls(function: Callable[..., Value], parts: Sequence[Evaluate]) -> Evaluate:
-    """Call a function that itself knows what to do with NULL."""
-    return lambda row, ms: function(*(part(row, ms) for part in parts))
+def applied(function: Callable[[Sequence[Value]], Value], parts: Sequence[Evaluate]) -> Evaluate:
+    """Call a function with the values of its arguments."""
+    if len(parts) == 1:  # the usual case, in one step
+        [part] = parts
+        return lambda row, ms: function((part(row, ms),))
+    return lambda row, ms: function([part(row, ms) for part in parts])

@@ -19,7 +19,7 @@ from pulsebot.views.expression import (
     compile_condition,
     compile_expression,
 )
-from pulsebot.views.functions import FUNCTIONS
+from pulsebot.views.functions.table import FUNCTIONS
 from pulsebot.views.lookup import joined, joined_columns
 from pulsebot.views.place import InvalidSql, nearest
 from pulsebot.views.source import Source

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from pulsebot.views.aggregates.base import Order, Value
-from pulsebot.views.operators import bounded
+from pulsebot.views.value import bounded
 
 Sums = list[Any]
 """How many values, the sum of the whole numbers, and the partial sums of the others."""

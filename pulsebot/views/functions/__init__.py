@@ -1,0 +1,1 @@
+"""Scalar functions: one file a kind of value, all in `table`."""
