@@ -1,4 +1,4 @@
-"""Kafka's own jars, fetched by Maven into a folder outside git.
+"""Kafka's own jars, or those of another pom, fetched by Maven into a folder outside git.
 
 The folder is named after the pom's hash, so that jars of another pom are never used, and
 appears under that name only when complete, so that an interrupted fetch is simply repeated.
@@ -19,9 +19,9 @@ class FetchError(Exception):
     """Report that Maven could not fetch the jars; the text ends with Maven's own words."""
 
 
-def folder(cache: Path = CACHE) -> Path:
+def folder(cache: Path = CACHE, pom: Path = POM) -> Path:
     """Return where the jars of the present pom are, or will be."""
-    return cache / hashlib.sha256(POM.read_bytes()).hexdigest()[:16]
+    return cache / hashlib.sha256(pom.read_bytes()).hexdigest()[:16]
 
 
 def present() -> bool:
@@ -29,20 +29,20 @@ def present() -> bool:
     return folder().is_dir()
 
 
-def fetch(cache: Path = CACHE) -> Path:
+def fetch(cache: Path = CACHE, pom: Path = POM) -> Path:
     """Return the folder of the jars, fetching them first where they are missing."""
-    target = folder(cache)
+    target = folder(cache, pom)
     if not target.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
             jars = Path(partial) / "jars"
-            _run_maven(jars)
+            _run_maven(jars, pom)
             _publish(jars, target)
     return target
 
 
-def _run_maven(destination: Path) -> None:
-    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
+def _run_maven(destination: Path, pom: Path) -> None:
+    command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
     command.append(f"-DoutputDirectory={destination}")
     try:
         done = subprocess.run(
@@ -50,7 +50,7 @@ def _run_maven(destination: Path) -> None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FetchError(f"mvn did not run: {error}") from error
-    if done.returncode or not any(destination.glob("kafka_*.jar")):
+    if done.returncode or not any(destination.glob("kafka*.jar")):
         words = (done.stdout + done.stderr).strip().splitlines()[-5:]
         raise FetchError("mvn could not fetch Kafka's jars: " + " | ".join(words))
 

@@ -149,12 +149,14 @@ class PostgresServer(Databases):
     def freeze(self) -> None:
         """Stop all of the server in its tracks: its connections stay open, nothing answers."""
         for process in self._processes():
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):  # a worker that had just done its work
+                process.suspend()
 
     def thaw(self) -> None:
         """Let a frozen server go on."""
         for process in self._processes():
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def heal(self) -> None:
         """Thaw or start what a test froze or ended; return when it serves."""
