@@ -87,9 +87,10 @@ async def test_a_process_that_dies_or_hangs_is_replaced_and_nothing_lost(
         async with apart(partial(LocalReader, settings)) as (reader, process):
             await reader.seek({LANE: 10})
             texts = await collect(reader, 1000)
+            before = set(psutil.Process().children())
             process.send_signal(order)
             texts += await collect(reader, 1000)
-            [successor] = set(psutil.Process().children()) - {process}
+            [successor] = set(psutil.Process().children()) - before
             successor.send_signal(order)
             texts += await collect(reader, 990)
     assert texts == [str(n) for n in range(10, 3000)]
