@@ -34,18 +34,16 @@ class InvalidEvent(InvalidInput):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One fault in a file: `line` is 1-based, 0 where the fault has no line."""
+    """One fault in a file: `line` and `column` are 1-based, 0 where the fault has none."""
 
     file: str
     line: int
     message: str
+    column: int = 0
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}:{self.line}: {self.message}"
-            if self.line
-            else (f"{self.file}: {self.message}")
-        )
+        places = [self.file, *(str(part) for part in (self.line, self.column) if part)]
+        return f"{':'.join(places)}: {self.message}"
 
 
 class InvalidConfig(InvalidInput):

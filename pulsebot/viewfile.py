@@ -1,6 +1,6 @@
 """View files: CREATE statements in `*.sql` files beside the rules, read and checked.
 
-Everything that can be wrong is found here, and told at once as `file:line: message`. A file
+Everything that can be wrong is found here, and told at once as `file:line:column: message`. A file
 may read streams that an earlier file made; files come in the order of their names.
 """
 
@@ -14,6 +14,7 @@ from pulsebot.lookupfile import read_lookup
 from pulsebot.views.creation import keys_of, since_of, source_of
 from pulsebot.views.dialect import parse
 from pulsebot.views.lookup import is_lookup
+from pulsebot.views.naming import check_name
 from pulsebot.views.place import InvalidSql
 from pulsebot.views.planner import table_plan
 from pulsebot.views.source import BUILT_IN, Source
@@ -36,10 +37,6 @@ class Declared:
         """Where its name stands in the file."""
         return self.create.name.place.line
 
-    def problem(self, message: str, line: int | None = None) -> Problem:
-        """Return what is wrong with it, with its place."""
-        return Problem(self.file, line or self.line, message)
-
 
 def read_views(files: Iterable[Path]) -> tuple[Declared, ...]:
     """Read view files in this order; raises InvalidConfig with every problem of every file."""
@@ -58,7 +55,7 @@ def _read(file: Path, problems: list[Problem]) -> Iterator[Declared]:
     try:
         statements = parse(file.read_text("utf-8"))
     except InvalidSql as error:
-        problems.append(Problem(str(file), error.place.line, error.message))
+        problems.append(_problem(str(file), error))
         return
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(str(file), 0, f"cannot be read: {error}"))
@@ -67,19 +64,27 @@ def _read(file: Path, problems: list[Problem]) -> Iterator[Declared]:
         if isinstance(statement, Create):
             yield Declared(statement, str(file))
         else:
-            line = statement.place(statement.select).line if isinstance(statement, Query) else 0
             word = type(statement).__name__.upper().replace("QUERY", "SELECT")
             said = f"only CREATE statements may stand here, not {word}; ask by `pulsebot sql`"
-            problems.append(Problem(str(file), line, said))
+            if isinstance(statement, Query):
+                place = statement.place(statement.select)
+                problems.append(_problem(str(file), InvalidSql(said, place)))
+            else:
+                problems.append(Problem(str(file), 0, said))
+
+
+def _problem(file: str, error: InvalidSql) -> Problem:
+    return Problem(file, error.place.line, error.message, error.place.column)
 
 
 def _doubles(declared: Iterable[Declared]) -> Iterator[Problem]:
     first: dict[str, Declared] = {}
     for one in declared:
-        there = first.setdefault(one.create.name.text, one)
+        there = first.setdefault(one.create.name.text.upper(), one)
         if there is not one:
             where = f"{there.file}:{there.line}"
-            yield one.problem(f"{one.create.name} is there already, in {where}; rename one")
+            said = f"{one.create.name} is there already, in {where}; rename one"
+            yield _problem(one.file, InvalidSql(said, one.create.name.place))
 
 
 def _lint(declared: Iterable[Declared]) -> Iterator[Problem]:
@@ -88,20 +93,18 @@ def _lint(declared: Iterable[Declared]) -> Iterator[Problem]:
         try:
             _check(one.create, sources)
         except InvalidSql as error:
-            yield one.problem(error.message, error.place.line)
+            yield _problem(one.file, error)
         except InvalidConfig as error:
             yield from error.problems
 
 
 def _check(create: Create, sources: dict[str, Source]) -> None:
-    name = create.name
-    if name.text in BUILT_IN:
-        raise InvalidSql(f"{name} is one of pulsebot's own names; choose another", name.place)
+    check_name(create.name)
     keys_of(create)
     since_of(create, _UTC)
     if create.query is not None and create.kind == "TABLE":
         table_plan(create.query, sources, _UTC)
         return
-    sources[name.text] = source_of(create, sources)
+    sources[create.name.text] = source_of(create, sources)
     if is_lookup(create):
         read_lookup(create)

@@ -27,9 +27,13 @@ def test_the_docstring_draws_the_tree_as_it_is() -> None:
 
 
 def test_a_problem_reads_as_file_line_message() -> None:
-    """A problem is written so that editors can jump to it; without a line, the file alone."""
+    """A problem is written so that editors can jump to it; without a line, the file alone.
+
+    Statements have columns too.
+    """
     assert str(Problem("rules/a.yaml", 3, "unknown key")) == "rules/a.yaml:3: unknown key"
     assert str(Problem("rules/a.yaml", 0, "not readable")) == "rules/a.yaml: not readable"
+    assert str(Problem("rules/a.sql", 3, "no column X", 8)) == "rules/a.sql:3:8: no column X"
 
 
 def test_invalid_config_lists_every_problem_in_order() -> None:

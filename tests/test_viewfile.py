@@ -13,6 +13,7 @@ WINDOW TUMBLING (SIZE 1 DAY) GROUP BY SERVICE_ID;
 """
 
 FATAL = "CREATE STREAM FATAL AS SELECT * FROM SERVICE_CRASH WHERE EXIT_CODE = 1;"
+OTHER = FATAL.replace("FATAL", "OTHER")
 TAKEN = "CREATE TABLE SERVICE_CRASH AS SELECT COUNT(*) FROM X"
 FIRST = "CREATE TABLE PER_DAY AS SELECT SERVICE_ID, COUNT(*) FROM SERVICE_TRIGGER"
 
@@ -49,17 +50,35 @@ def test_every_mistake_has_its_line(tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_text("version: 2\n")
     told = "\n".join(said(tmp_path))
     for line in (
-        "a.sql:6: only CREATE statements may stand here, not SELECT",
+        "a.sql:6:8: only CREATE statements may stand here, not SELECT",
         "a.sql: only CREATE statements may stand here, not SHOW",
-        "b.sql:2: ERORR is no column; did you mean ERROR?",
-        "c.sql:2: expected",
-        "d.sql:2: PER_DAY is there already, in a.sql:2",
-        "d.sql:5: SERVICE_CRASH is one of pulsebot's own names",
-        "e.sql:1: MAX_KEYS must be 1 to",
+        "b.sql:2:8: ERORR is no column; did you mean ERROR?",
+        "c.sql:2:1: expected",
+        "d.sql:2:14: PER_DAY is there already, in a.sql:2",
+        "d.sql:5:14: SERVICE_CRASH is one of pulsebot's own names",
+        "e.sql:1:14: MAX_KEYS must be 1 to",
         "f.sql: cannot be read",
         "g.yaml:1:",
     ):
         assert line in told.replace(str(tmp_path) + "/", ""), line
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("decision", "DECISION is one of pulsebot's own names"),
+        ('"Outbox_Open"', "Outbox_Open is one of pulsebot's own names"),
+        ("SQLITE_STAT1", "names that begin with SQLITE_ are pulsebot's own"),
+        ("VIEW_7", "names that begin with VIEW_ are pulsebot's own"),
+        ('"Other"', "Other is there already, in "),
+    ],
+)
+def test_a_name_that_the_database_needs_is_refused(tmp_path: Path, name: str, told: str) -> None:
+    """Of a table or an index of ours, of SQLite's own, and what only case tells from another."""
+    table = TAKEN.replace("SERVICE_CRASH", name).replace(" X", " OTHER")
+    (tmp_path / "a.sql").write_text(f"{OTHER}\n{table}")
+    [problem] = said(tmp_path)
+    assert problem.startswith(f"a.sql:2:14: {told}")
 
 
 def test_an_empty_folder_names_both_kinds_of_file(tmp_path: Path) -> None:

@@ -43,13 +43,15 @@ class Definitions:
             self.plans[entry.id] = table_plan(query, self.sources, zone_of(entry.zone))
         self.entries[entry.id] = entry
 
-    def readers(self, name: str) -> list[str]:
-        """Return the names of what reads a stream, directly or not."""
-        found = [source.name for source in self.sources.values() if name in source.parents]
-        for view, plan in self.plans.items():
-            if name in (plan.source.name, *plan.source.parents):
-                found.append(self.entries[view].name)
-        return sorted(set(found))
+    def readers(self, name: str) -> list[Entry]:
+        """Return what reads a stream or lookup, directly or not, oldest first."""
+        return [entry for _, entry in sorted(self.entries.items()) if name in self._read_by(entry)]
+
+    def _read_by(self, entry: Entry) -> tuple[str, ...]:
+        if entry.id in self.plans:
+            source = self.plans[entry.id].source
+            return (source.name, *source.parents)
+        return self.sources[entry.name].parents
 
     def looks_up(self, plan: TablePlan) -> bool:
         """Tell whether a table reads a lookup, whose rows may be others than before."""

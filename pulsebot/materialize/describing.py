@@ -116,7 +116,7 @@ def _explained(plan: TablePlan) -> list[str]:
 
 
 def _read_by(source: Source, known: Definitions) -> str:
-    readers = known.readers(source.name)
+    readers = sorted({entry.name for entry in known.readers(source.name)})
     return f"{source.name}: read by {', '.join(readers) or 'nothing yet'}"
 
 

@@ -9,9 +9,10 @@ import msgspec
 from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidInput
 from pulsebot.lookupfile import read_lookup
+from pulsebot.materialize.admission import kind_of, may_come, may_go
 from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.builder import Around, Builder, delete, plan_of
-from pulsebot.materialize.definitions import Definitions, query_of
+from pulsebot.materialize.definitions import query_of
 from pulsebot.materialize.describing import Describer, known_to, local, unknown
 from pulsebot.materialize.keeper import shape_of
 from pulsebot.materialize.lookout import Lookout
@@ -21,13 +22,11 @@ from pulsebot.materialize.selection import reads, selection
 from pulsebot.materialize.selection import unknown as unknown_view
 from pulsebot.store import viewcatalog, viewtables
 from pulsebot.store.database import Connection
-from pulsebot.store.viewcatalog import Draft, Entry, Kind
+from pulsebot.store.viewcatalog import Draft, Entry
 from pulsebot.views.creation import instant_of, keys_of, since_of, source_of
 from pulsebot.views.dialect import parse
-from pulsebot.views.lookup import is_lookup
-from pulsebot.views.place import InvalidSql, Place
+from pulsebot.views.place import InvalidSql
 from pulsebot.views.planner import table_plan
-from pulsebot.views.source import BUILT_IN
 from pulsebot.views.statement import (
     Create,
     Describe,
@@ -159,9 +158,11 @@ class Desk:
         return entry
 
     def _enter(self, connection: Connection, create: Create, origin: str) -> Entry:
-        known = known_to(connection)
-        self._name_is_free(connection, create, known)
+        earlier = may_come(connection, create)
         draft = self._draft(create, origin)
+        if earlier is not None and draft.kind != "TABLE":
+            viewcatalog.remove(connection, earlier.id)
+        known = known_to(connection)
         if draft.kind != "TABLE":
             source_of(create, known.sources)
             entry = viewcatalog.add(connection, draft, "live")
@@ -179,27 +180,6 @@ class Desk:
             viewtables.show(connection, shape)
         return entry
 
-    def _name_is_free(self, connection: Connection, create: Create, known: Definitions) -> None:
-        name, place = create.name.text, create.name.place
-        if name in BUILT_IN or viewtables.taken(connection, name):
-            raise InvalidSql(f"{name} is one of pulsebot's own names; choose another", place)
-        if viewcatalog.find(connection, name, "building"):
-            raise InvalidSql(f"{name} is being built; wait for it, or DROP it first", place)
-        earlier = viewcatalog.find(connection, name)
-        if earlier is None:
-            return
-        if not create.replace or earlier.kind != _kind(create):
-            raise InvalidSql(
-                f"{name} is there already; say CREATE OR REPLACE {earlier.kind}, or DROP it", place
-            )
-        if earlier.kind != "TABLE":
-            self._nobody_reads(name, place, known)
-            viewcatalog.remove(connection, earlier.id)
-
-    def _nobody_reads(self, name: str, place: Place, known: Definitions) -> None:
-        if readers := known.readers(name):
-            raise InvalidSql(f"{name} is read by {', '.join(readers)}; DROP those first", place)
-
     def _draft(self, create: Create, origin: str) -> Draft:
         most = keys_of(create)
         settings = self._around.settings
@@ -208,7 +188,7 @@ class Desk:
         retention_ms = length_ms(kept) if kept else int(settings.retention.views * DAY_MS)
         return Draft(
             name=create.name.text,
-            kind=_kind(create),
+            kind=kind_of(create),
             statement=create.text,
             zone=settings.timezone,
             max_keys=most,
@@ -228,8 +208,7 @@ class Desk:
         kind = "STREAM" if versions[0].kind == "STREAM" else "TABLE"
         if kind != drop.kind:
             raise InvalidSql(f"{name} is a {kind}; DROP {kind}", drop.name.place)
-        if versions[0].kind != "TABLE":
-            self._nobody_reads(name, drop.name.place, known_to(connection))
+        may_go(connection, drop.name, versions[0])
         for entry in versions:
             delete(connection, entry)
         viewtables.hide(connection, name)
@@ -237,7 +216,3 @@ class Desk:
 
 
 _WORDS = {"STREAM": "Stream", "LOOKUP": "Lookup table"}
-
-
-def _kind(create: Create) -> Kind:
-    return "LOOKUP" if is_lookup(create) else create.kind

@@ -117,6 +117,14 @@ def find(connection: Connection, name: str, state: State = "live") -> Entry | No
     return _entry(row) if row else None
 
 
+def twin(connection: Connection, name: str) -> str | None:
+    """Return another name that SQLite takes for this one: it does not look at case."""
+    row = connection.execute(
+        "SELECT name FROM sql_view WHERE name = ?1 COLLATE NOCASE AND name <> ?1", (name,)
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
 def remove(connection: Connection, view: int) -> None:
     """Take an entry out, and all that is noted of it."""
     for table in ("sql_view_position", "sql_view_removed"):

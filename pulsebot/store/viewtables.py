@@ -133,11 +133,11 @@ def drop(connection: Connection, view: int) -> None:
 
 
 def taken(connection: Connection, name: str) -> bool:
-    """Tell whether a name already means a table of ours."""
+    """Tell whether a name already means something else in the file: a table, an index."""
     row = connection.execute(
-        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", (name,)
+        "SELECT 1 FROM sqlite_schema WHERE type <> 'view' AND name = ? COLLATE NOCASE", (name,)
     ).fetchone()
-    return row is not None or name.upper().startswith(("SQLITE_", "VIEW_", "MARK_"))
+    return row is not None
 
 
 def states(connection: Connection, shape: Shape, wanted: Iterable[RowAt]) -> dict[RowAt, list[Any]]:

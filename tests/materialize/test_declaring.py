@@ -123,4 +123,4 @@ async def test_a_stream_that_is_read_is_not_changed_under_its_readers(tmp_path: 
     second, *_ = await bot.run()
     assert second == first
     [told] = [entry for entry in bot.logs if entry["log_level"] == "error"]
-    assert "S is read by T; DROP those first" in told["error"]
+    assert "S is read by T; before this: DROP TABLE T; and after it create T" in told["error"]

@@ -139,7 +139,7 @@ async def test_a_dropped_view_leaves_nothing_but_its_name_free(settings: Setting
         table = "CREATE TABLE N AS SELECT COUNT(*) FROM A;"
         await opened.desk.execute(stream + table)
         await opened.desk.builder.built()
-        with pytest.raises(InvalidSql, match="A is read by N; DROP those first"):
+        with pytest.raises(InvalidSql, match="A is read by N; before this: DROP TABLE N;"):
             await opened.desk.execute("DROP STREAM A")
         await opened.desk.execute("DROP TABLE N; DROP STREAM A; DROP TABLE IF EXISTS N")
         left = "SELECT name FROM sqlite_schema WHERE name LIKE 'view_%' OR name = 'N'"
