@@ -158,13 +158,14 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
 async def _forget_followers(database: Database, settings: Settings) -> None:
     """Clear away what those needed who followed views while the last process ran.
 
-    The first thing that is written, so it shows whether anything can be: raises StoreError.
+    The publisher comes back; it goes on while what went since is remembered. The first thing
+    that is written, so it shows whether anything can be: raises StoreError.
     """
-    if settings.publish is not None:
-        return
     try:
-        await database.write(viewtables.forget_revisions)
-        await database.write(viewchanges.forget_removed)
+        while await database.write(viewchanges.forget_removed):
+            continue
+        if settings.publish is None:
+            await database.write(viewtables.forget_revisions)
     except sqlite3.OperationalError as error:
         raise StoreError(
             f"{database.path}: cannot be written: {error}; see to its disk, then start again"

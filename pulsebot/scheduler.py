@@ -19,7 +19,7 @@ from pulsebot.digest import due_date, render
 from pulsebot.message import Message
 from pulsebot.routing.digest import Digest
 from pulsebot.settings import Retention
-from pulsebot.store import digests, outbox, services, upkeep
+from pulsebot.store import digests, outbox, services, upkeep, viewchanges
 from pulsebot.store.database import Connection, Database
 from pulsebot.store.outbox import Draft
 
@@ -83,6 +83,8 @@ class Scheduler:
         while await self._database.write(upkeep.piece, self._retention, self._now_ms()):
             continue
         while await self._database.write(self._expire_views, self._now_ms()):
+            continue
+        while await self._database.write(viewchanges.forget_removed):
             continue
 
 

@@ -54,6 +54,10 @@ class Published:
         """Return the next changes after a spot; None where this version is there no longer."""
         return await self._database.read(_changes, layout, after)
 
+    async def remembers(self, layout: Layout, revision: int) -> bool:
+        """Tell whether all rows that went after a revision are still told."""
+        return await self._database.read(viewchanges.remembers, layout.version, revision)
+
     async def revision(self) -> int:
         """Return the revision of the latest change to any view."""
         return await self._database.read(viewcatalog.revision)

@@ -77,16 +77,16 @@ class Follower:
     async def run(self, since: Since | None, *, present: bool) -> AsyncGenerator[Changes, None]:
         """Tell what changes from now on, or `since` an earlier look; `present`: all rows first.
 
-        Where the view was replaced since then, or that is too long ago, all rows are told.
-        Raises InvalidInput when the view is dropped or replaced meanwhile, or the condition
-        takes too long.
+        Where the view was replaced since then, or more rows went than are remembered, all rows
+        are told, after a `reset`. Raises InvalidInput when the view is dropped or replaced
+        meanwhile, or the condition takes too long.
         """
         await self._database.write(viewtables.index_revisions, self._view)
         self._plan = await self._database.read(plan_of, self._asked.relation.entry)
-        now = await self._database.read(viewcatalog.revision)
-        known = await self._database.read(viewchanges.complete_since, self._view)
-        replaced = since is not None and (since.view != self._view or since.revision < known)
-        seen = now
+        now = seen = await self._database.read(viewcatalog.revision)
+        replaced = since is not None and (
+            since.view != self._view or not await self._remembers(since.revision)
+        )
         if since is not None and not replaced:
             seen, self._tell_all = min(since.revision, now), True
         elif replaced or present:
@@ -99,11 +99,20 @@ class Follower:
                 until = await self._database.read(self._until)
                 async for rows in self._pages(connection, Spot(seen + 1), until):
                     yield Changes(self._columns, rows, str(Since(self._view, max(seen, 0))))
+                if seen >= 0 and not await self._remembers(seen):
+                    seen, self._tell_all = -1, False
+                    self._told.clear()
+                    yield Changes(self._columns, (), str(Since(self._view, 0)), reset=True)
+                    continue
                 if until > seen:
                     seen = until
                     yield Changes(self._columns, (), str(Since(self._view, seen)))
                 await bell.wait()
                 await asyncio.sleep(PAUSE_S)
+
+    async def _remembers(self, revision: int) -> bool:
+        """Tell whether all rows that went after a revision could be told, in looks until now."""
+        return await self._database.read(viewchanges.remembers, self._view, revision)
 
     def _until(self, connection: Connection) -> int:
         """Return the latest revision; everything up to it can be looked at."""

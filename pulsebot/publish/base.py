@@ -92,6 +92,12 @@ class Source(Protocol):
         Bounded. None where this version of the view is there no longer.
         """
 
+    async def remembers(self, layout: Layout, revision: int) -> bool:
+        """Tell whether `changes` still tells all rows that went after a revision.
+
+        Not those of long ago. True for the changes that were read before it was asked.
+        """
+
     async def revision(self) -> int:
         """Return the revision of the latest change to any view."""
 
@@ -114,6 +120,10 @@ class Refused(PulsebotError):
 
 class Overtaken(PulsebotError):
     """Report that somebody else has written since: what is there must be looked at again."""
+
+
+class Forgotten(PulsebotError):
+    """Report that more rows went than are remembered: all must be copied again."""
 
 
 class Superseded(PulsebotError):

@@ -17,6 +17,7 @@ from pulsebot.publish.base import (
     START,
     Batch,
     Change,
+    Forgotten,
     Layout,
     Overtaken,
     Refused,
@@ -46,17 +47,23 @@ class Publication:
         self.at = Progress(layout.view, self._table.name, layout.version, source.epoch, START)
 
     async def step(self) -> Batch:
-        """Bring the next batch, and return it. Raises Superseded or Overtaken."""
+        """Bring the next batch, and return it. Raises Superseded, Overtaken or Forgotten."""
         batch = await self._source.changes(self.layout, self.at.spot)
         if batch is None:
             raise Superseded(self.layout.view)
         if batch.changes:
+            await self._complete(self.at.spot.revision)
             after = self._after(batch.changes)
             async with asyncio.timeout(PATIENCE_S), self._connection.transaction():
                 await progress.move(self._connection, self.at, after)
                 await self._table.write(batch.changes)
             self.at = after
         return batch
+
+    async def _complete(self, revision: int) -> None:
+        """Raise Forgotten where rows went after a revision that were not told any longer."""
+        if not await self._source.remembers(self.layout, revision):
+            raise Forgotten(self.layout.view)
 
     def _after(self, changes: Sequence[Change]) -> Progress:
         return replace(self.at, epoch=self._source.epoch, spot=changes[-1].spot)
@@ -79,7 +86,8 @@ class Publication:
     async def _goes_on(self, kept: Progress, found: Found) -> bool:
         ours = (kept.version, kept.relation) == (self.layout.version, self._table.name)
         past = await self._source.continues(kept.epoch, kept.spot.revision)
-        return ours and past and self._table.fits(found)
+        told = await self._source.remembers(self.layout, kept.spot.revision)
+        return ours and past and told and self._table.fits(found)
 
     async def _copy(self, found: Found | None) -> None:
         """Write all rows, batch by batch, in the one transaction that is open.
@@ -105,6 +113,7 @@ class Publication:
             if batch.changes:
                 self.at = self._after(batch.changes)
             more = batch.more
+        await self._complete(began)
         await self._table.index(found)
         await progress.enter(self._connection, self.at)
 
@@ -126,7 +135,8 @@ class Publication:
 async def opened(connection: Connection, source: Source, layout: Layout) -> Publication:
     """Return the publication of a view, its table there and exact as of some moment.
 
-    Raises Refused where the table cannot be ours, Superseded where the version is gone.
+    Raises Refused where the table cannot be ours, Superseded where the version is gone,
+    Forgotten where more rows went while it was copied than are remembered.
     """
     publication = Publication(connection, source, layout)
     try:

@@ -14,7 +14,15 @@ import psycopg
 import structlog
 
 from pulsebot.publish import progress
-from pulsebot.publish.base import Layout, Overtaken, Refused, Source, Standing, Superseded
+from pulsebot.publish.base import (
+    Forgotten,
+    Layout,
+    Overtaken,
+    Refused,
+    Source,
+    Standing,
+    Superseded,
+)
 from pulsebot.publish.progress import Connection, Progress
 from pulsebot.publish.publication import PATIENCE_S, Publication, opened, withdrawn
 
@@ -107,7 +115,7 @@ class Session:
         try:
             yield True
             self._refused.pop(view, None)
-        except (Overtaken, Superseded):
+        except (Forgotten, Overtaken, Superseded):
             self._publications.pop(view, None)  # the next round looks what is there now
         except (Refused, psycopg.Error) as error:
             if self._connection.broken or self._connection.closed:

@@ -78,25 +78,45 @@ def removed(connection: Connection, view: int, after: Spot, until: int, limit: i
 
 
 REMOVED_KEPT = 100_000
-"""Removed rows of a view that are remembered for those who follow it."""
+"""Removed rows of a version that are remembered; who comes later must take all rows anew."""
+
+_PIECE = 5_000
+"""Removed rows of a version that are forgotten in one transaction, and what went with them."""
 
 
-def forget_removed(connection: Connection, keep: int = REMOVED_KEPT) -> None:
-    """Forget which rows were removed long ago: of each view only the last ones are kept."""
-    views = [view for (view,) in connection.execute("SELECT DISTINCT view FROM sql_view_removed")]
-    connection.executemany(
-        "DELETE FROM sql_view_removed WHERE view = ?1 AND revision < (SELECT revision"
-        " FROM sql_view_removed WHERE view = ?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2)",
-        [(view, keep) for view in views],
-    )
+def forget_removed(connection: Connection, keep: int = REMOVED_KEPT, piece: int = _PIECE) -> bool:
+    """Forget a piece of what was removed long ago; return whether there is more.
+
+    Of each version at least the last `keep` rows stay, and only whole revisions go, so that
+    the first one that is left is complete.
+    """
+    more = False
+    for (view,) in connection.execute("SELECT id FROM sql_view").fetchall():
+        forgotten = connection.execute(
+            "DELETE FROM sql_view_removed WHERE view = ?1 AND revision < (SELECT revision"
+            " FROM sql_view_removed WHERE view = ?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2)"
+            " AND revision <= (SELECT max(revision) FROM (SELECT revision"
+            " FROM sql_view_removed WHERE view = ?1 ORDER BY revision LIMIT ?3))",
+            (view, keep, piece),
+        )
+        more = more or forgotten.rowcount >= piece
+    return more
 
 
-def complete_since(connection: Connection, view: int, keep: int = REMOVED_KEPT) -> int:
-    """Return the revision since which all removed rows of a version are remembered."""
-    count, first = connection.execute(
-        "SELECT count(*), min(revision) FROM sql_view_removed WHERE view = ?", (view,)
+def remembers(connection: Connection, view: int, revision: int, keep: int = REMOVED_KEPT) -> bool:
+    """Tell whether all rows are remembered that were removed after a revision was known.
+
+    The revision may be known in part only: what a look left of it is remembered as well.
+    """
+    (first,) = connection.execute(
+        "SELECT min(revision) FROM sql_view_removed WHERE view = ?", (view,)
     ).fetchone()
-    return int(first) if count > keep else 0
+    if first is None or first <= revision:
+        return True
+    (count,) = connection.execute(
+        "SELECT count(*) FROM sql_view_removed WHERE view = ?", (view,)
+    ).fetchone()
+    return int(count) <= keep  # so many are always left where any were forgotten, and one more
 
 
 def gone(connection: Connection, wanted: Wanted, values: Sequence[Any]) -> tuple[Any, ...] | None:

@@ -81,6 +81,8 @@ class Show:
     def changes(self, changes: Changes) -> None:
         """Show changes, each kind of row under a header that is shown once."""
         begins, self._columns = changes.columns != self._columns, changes.columns
+        if changes.reset:
+            self._say("More rows went than are remembered; all that are there follow again.")
         if changes.missed:
             self._say(f"{changes.missed:,} events came too quickly to be shown.")
         match self._output:

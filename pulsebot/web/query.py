@@ -88,6 +88,9 @@ async def _events(
     try:
         yield event("reset" if first.reset else "begin", {"columns": first.columns}, first.since)
         async for changes in told:
+            if changes.reset:
+                yield event("reset", {"columns": changes.columns}, changes.since)
+                continue
             data: dict[str, Any] = {"rows": list(records(changes.rows, changes.columns))}
             if changes.missed:
                 data["missed"] = changes.missed

@@ -8,8 +8,13 @@ from pathlib import Path
 from pulsebot import app
 from pulsebot.app import App
 from pulsebot.event import Event, encode
+from pulsebot.materialize.builder import plan_of
+from pulsebot.materialize.keeper import shape_of
 from pulsebot.ruleset import Ruleset
 from pulsebot.settings import Settings, Web
+from pulsebot.store import viewcatalog, viewchanges, viewtables
+from pulsebot.store.database import Connection
+from pulsebot.store.viewtables import RowAt
 from pulsebot.stream.base import Outgoing
 from pulsebot.stream.config import LocalStream, Topics
 from pulsebot.stream.open import open_writer
@@ -55,3 +60,21 @@ async def consumed(opened: App, records: int) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while opened.pipeline.intake.totals.records < records:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.02)
+
+
+def bury(connection: Connection, view: str, service: str) -> None:
+    """Let a service's rows go from a view, then so many others that nobody remembers them."""
+    entry = viewcatalog.find(connection, view)
+    assert entry
+    shape = shape_of(entry, plan_of(connection, entry))
+    starts = connection.execute(
+        f"SELECT _start_ms FROM {shape.table} WHERE SERVICE_ID = ?",  # noqa: S608 - our own name
+        (service,),
+    )
+    gone = [RowAt(viewtables.encoded([service]), start_ms) for (start_ms,) in starts]
+    assert gone
+    viewtables.remove(connection, shape, gone, viewcatalog.next_revision(connection))
+    others = [RowAt("[]", start_ms) for start_ms in range(viewchanges.REMOVED_KEPT + 1)]
+    viewtables.remove(connection, shape, others, viewcatalog.next_revision(connection))
+    while viewchanges.forget_removed(connection):
+        continue

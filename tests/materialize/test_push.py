@@ -25,7 +25,7 @@ from pulsebot.views.dialect import parse_one
 from pulsebot.views.place import InvalidSql
 from pulsebot.views.source import BUILT_IN
 from pulsebot.views.statement import Query
-from tests.materialize.site import PER_DAY, consumed, running, send, site
+from tests.materialize.site import PER_DAY, bury, consumed, running, send, site
 from tests.patience import PATIENCE_S
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -186,6 +186,24 @@ async def test_rows_that_are_removed_are_told_as_gone(bot: App) -> None:
         await happen(bot, events.trigger("svc-a", at[2]))
         assert await told.row() == ("svc-a", None, "2026-11-20T13:40:00+00:00", "gone")
         assert await told.row() == ("svc-a", 3, "2026-11-20T12:00:00+00:00", "set")
+
+
+async def test_a_follower_who_missed_what_is_forgotten_is_told_all_rows(bot: App) -> None:
+    """While it looks away more rows go than are remembered: nothing it was told counts any more."""
+    await happen(bot, triggered("svc-a", 5), triggered("svc-b", 7))
+    query = "SELECT SERVICE_ID, COUNT FROM PER_DAY EMIT CHANGES"
+    async with following(bot.desk, query, present=True) as told:
+        assert {await told.row(), await told.row()} == {("svc-a", 5, "set"), ("svc-b", 7, "set")}
+        await told.rest()
+        since = told.last.since
+        await bot.database.write(bury, "PER_DAY", "svc-a")
+        await happen(bot, triggered("svc-c"))
+        while not told.last.reset:
+            await told.more()
+        assert {await told.row(), await told.row()} == {("svc-b", 7, "set"), ("svc-c", 1, "set")}
+    async with following(bot.desk, query, since) as told:
+        assert told.last.reset
+        assert {await told.row(), await told.row()} == {("svc-b", 7, "set"), ("svc-c", 1, "set")}
 
 
 async def test_a_slow_follower_sees_the_newest_and_holds_nobody_up(bot: App) -> None:

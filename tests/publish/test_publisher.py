@@ -13,7 +13,7 @@ from pulsebot import event as events
 from pulsebot.event import MessageData
 from pulsebot.settings import Settings
 from tests.fakes.world import NO_RULES
-from tests.materialize.site import PER_DAY, consumed, send
+from tests.materialize.site import PER_DAY, bury, consumed, send
 from tests.postgres.server import PostgresServer
 from tests.publish.site import (
     DAY,
@@ -117,6 +117,34 @@ async def test_rows_that_went_are_gone_over_there(postgres: str, tmp_path: Path)
     assert visits == [("svc-b", 1), ("svc-a", 3)]
     assert equal(settings, postgres, "RARE")
     assert remote(postgres, "PER_DAY") == local(settings, "PER_DAY") == []
+
+
+async def test_rows_that_went_while_it_was_away_for_long(postgres: str, tmp_path: Path) -> None:
+    """More of them than are remembered: the table is copied again, its grants stay."""
+    settings = publishing(tmp_path, postgres)
+    await send(settings, trigger("svc-a"), trigger("svc-b"))
+    await once(settings, PER_DAY)
+    asked(postgres, "GRANT SELECT ON per_day TO PUBLIC")
+    async with app.opened(settings, NO_RULES) as opened:
+        await opened.database.write(bury, "PER_DAY", "svc-a")
+        assert len(remote(postgres, "PER_DAY")) == 2
+        assert opened.publisher
+        await opened.publisher.run_to_end()
+    assert equal(settings, postgres)
+    assert [row["service_id"] for row in remote(postgres, "PER_DAY")] == ["svc-b"]
+    assert asked(postgres, "SELECT has_table_privilege('public', 'per_day', 'SELECT')") == [(True,)]
+
+
+async def test_what_is_forgotten_under_a_publisher_is_copied(postgres: str, tmp_path: Path) -> None:
+    """One that was connected all the time, but slow, notices as well."""
+    settings = publishing(tmp_path, postgres)
+    await send(settings, trigger("svc-a"), trigger("svc-b"))
+    async with running(settings) as bot:
+        await bot.desk.execute(PER_DAY)
+        await until(lambda: equal(settings, postgres))
+        await bot.database.write(bury, "PER_DAY", "svc-a")
+        await until(lambda: len(remote(postgres, "PER_DAY")) == 1)
+    assert equal(settings, postgres)
 
 
 async def test_more_rows_than_a_batch(postgres: str, tmp_path: Path) -> None:

@@ -70,14 +70,16 @@ def test_changes_come_under_one_header(capsys: pytest.CaptureFixture[str]) -> No
     show = Show(Output.table)
     show.changes(Changes(("NAME", "N"), [("a", 1)]))
     show.changes(Changes(("NAME", "N"), [(EVIL + "\nx", 2)], missed=7))
+    show.changes(Changes(("NAME", "N"), reset=True))
     show = Show(Output.csv)
     show.changes(Changes(("NAME", "N"), [("a", 1)]))
     show.changes(Changes(("NAME", "N"), [("=b", 2)]))
     written = capsys.readouterr().out
+    assert "all that are there follow again" in written
     assert written.startswith("NAME  N\na     1\n7 events came too quickly")
     assert "\x1b" not in written
     assert written.endswith("NAME,N\r\na,1\r\n'=b,2\r\n")
-    assert len(written.splitlines()) == 7
+    assert len(written.splitlines()) == 8
 
 
 @pytest.mark.parametrize(
