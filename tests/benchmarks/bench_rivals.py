@@ -55,6 +55,9 @@ EVENTS = 1_500_000
 FEWER = 15
 """Quix Streams gets one event of so many: it would take minutes for all."""
 
+LONGEST_S = 600
+"""What one run may take: whoever fails inside may wait for ever."""
+
 SERVICES = 200
 OVER_QUIX, OVER_STREAMS = 10, 1
 """How many times as quick ours is to be."""
@@ -92,7 +95,12 @@ def rival(name: str, command: list[str], bootstrap: str, topic: str, count: int)
     """Return events a second of another's program, which is given what it needs to start anew."""
     with tempfile.TemporaryDirectory() as folder:
         given = [bootstrap, topic, f"count-{uuid.uuid4().hex}", folder, str(count)]
-        done = subprocess.run([*command, *given], capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(
+                [*command, *given], capture_output=True, text=True, check=False, timeout=LONGEST_S
+            )
+        except subprocess.TimeoutExpired as late:
+            sys.exit(f"{name} has not come to an end in {LONGEST_S} s: {late.stderr or b''!r}")
     if done.returncode:
         sys.exit(f"{name} failed: {done.stderr[-2000:]}")
     seconds, counted = done.stdout.split()[-2:]

@@ -3,6 +3,7 @@
 They are no part of the project and never in its own environment.
 """
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -17,10 +18,16 @@ QUIX = "quixstreams==3.28.1"
 
 def kafka_streams() -> str:
     """Return the class path of the compiled program, fetching and compiling first."""
+    compiler = shutil.which("javac")
+    if compiler is None:
+        sys.exit(
+            "Kafka Streams is compiled here: no javac on the PATH. On Debian or Ubuntu:"
+            " apt-get install openjdk-17-jdk-headless maven"
+        )
     found = jars.fetch(CACHE, FOLDER / "pom.xml")
     path = f"{found}/*:{found}"
     subprocess.run(
-        ["javac", "-cp", path, "-d", str(found), str(FOLDER / "DayCount.java")], check=True
+        [compiler, "-cp", path, "-d", str(found), str(FOLDER / "DayCount.java")], check=True
     )
     return path
 
