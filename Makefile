@@ -24,7 +24,7 @@ demo: $(RUNTIME) ## show it all at work: little services, a crawler, the bot in 
 	@.venv/bin/pulsebot demo $(ARGS)
 
 test: kafka browser postgres ## run the tests, against a real Kafka, PostgreSQL and browser
-	$(PYTEST) -m "not soak" --ignore=tests/benchmarks $(ARGS)
+	$(PYTEST) -m "not soak" --ignore=tests/benchmarks --durations=20 $(ARGS)
 
 lint: $(DEV) ## check style and formatting
 	.venv/bin/ruff check $(ARGS)

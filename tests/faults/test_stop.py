@@ -15,7 +15,7 @@ async def test_sigterm_under_load_ends_in_order_and_loses_nothing(tmp_path: Path
     """Each stop exits 0 without a traceback; nothing is lost, nothing sent twice."""
     async with FakeSlack() as slack, Rig(tmp_path, slack, RULES) as rig:
         slack.fail("late", times=10**9, after=0.2)
-        async with LoadWriter(rig, seed=1, rate=600) as writer:
+        async with LoadWriter(rig, seed=1, rate=200) as writer:
             for _ in range(STOPS):
                 before = len(slack.messages)
                 await rig.start()
