@@ -53,55 +53,72 @@ class Group(Struct, array_like=True):
 
 
 class Gathered(Struct, array_like=True):
-    """A batch's groups, and the places of all other records."""
+    """The groups of a batch's first so many records, and the places of all others of them."""
 
     groups: list[Group]
     rest: list[int]
+    records: int
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Gathered)
 
 
-def gather(records: Sequence[Record], limits: Limits) -> Gathered:
-    """Gather what is an undoubted trigger: numbered by its producer, its time not absurd.
+class Gathering:
+    """Gathers a batch piece by piece; may go on where another one was left, `gathered` so far.
 
-    One loop without a call that it can do without: this is done for every event there is.
+    A group is then in two parts, which is as good.
     """
-    groups: dict[Any, Group] = {}
-    adding: dict[Any, Adding] = {}
-    rest: list[int] = []
-    minute = _Minute(EPOCH, limits)
-    for place, record in enumerate(records):
-        try:
-            event = decode(record.value, record.headers)
-        except InvalidEvent:
-            rest.append(place)
-            continue
-        producer, sequence, at = event.producer, event.sequence, event.time
-        if not minute.first <= at <= minute.last:
-            minute = _Minute(at, limits)
-        if (
-            type(event) is not Trigger
-            or producer is None
-            or sequence is None
-            or not minute.earliest_log_ms <= record.timestamp <= minute.latest_log_ms
-            or record.headers  # it may be a dead letter that is tried again
-        ):
-            rest.append(place)
-            continue
-        data = event.data
-        tags = tuple(data.tags.items())
-        shape = event.service, producer, event.instance, data.name, tags, minute.start_ms
-        if (add := adding.get(shape)) is None:
-            group = groups[shape] = Group(event, minute.start_ms, [], [], [])
-            add = group.places.append, group.sequences.append, group.counts.append
-            adding[shape] = add
-        add_place, add_sequence, add_count = add
-        add_place(place)
-        add_sequence(sequence)
-        add_count(data.count)
-    return Gathered(list(groups.values()), rest)
+
+    def __init__(self, limits: Limits, gathered: Gathered | None = None) -> None:
+        self._limits = limits
+        self._adding: dict[Any, Adding] = {}
+        self.gathered = gathered or Gathered([], [], 0)
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Gather what is an undoubted trigger: numbered by its producer, its time not absurd.
+
+        One loop without a call that it can do without: this is done for every event there is.
+        """
+        adding, rest = self._adding, self.gathered.rest
+        minute = _Minute(EPOCH, self._limits)
+        for place, record in enumerate(records, self.gathered.records):
+            try:
+                event = decode(record.value, record.headers)
+            except InvalidEvent:
+                rest.append(place)
+                continue
+            producer, sequence, at = event.producer, event.sequence, event.time
+            if not minute.first <= at <= minute.last:
+                minute = _Minute(at, self._limits)
+            if (
+                type(event) is not Trigger
+                or producer is None
+                or sequence is None
+                or not minute.earliest_log_ms <= record.timestamp <= minute.latest_log_ms
+                or record.headers  # it may be a dead letter that is tried again
+            ):
+                rest.append(place)
+                continue
+            data = event.data
+            tags = tuple(data.tags.items())
+            shape = event.service, producer, event.instance, data.name, tags, minute.start_ms
+            if (add := adding.get(shape)) is None:
+                add = adding[shape] = self._group(event, minute.start_ms)
+            add_place, add_sequence, add_count = add
+            add_place(place)
+            add_sequence(sequence)
+            add_count(data.count)
+        self.gathered.records += len(records)
+
+    def _group(self, sample: Trigger, minute_ms: int) -> Adding:
+        group = Group(sample, minute_ms, [], [], [])
+        self.gathered.groups.append(group)
+        return group.places.append, group.sequences.append, group.counts.append
+
+    def made(self) -> bytes:
+        """Return what was gathered, for `gathered` to take up."""
+        return _encoder.encode(self.gathered)
 
 
 class _Minute:
@@ -117,13 +134,11 @@ class _Minute:
         self.latest_log_ms = self.start_ms + limits.past_ms
 
 
-def prepare(limits: Limits, records: Sequence[Record]) -> bytes:
-    """Gather where the records are read; `gathered` takes the result."""
-    return _encoder.encode(gather(records, limits))
-
-
 def gathered(records: Sequence[Record], limits: Limits) -> Gathered:
-    """Return a batch gathered, here unless that was done where it was read."""
+    """Return a batch gathered, here as far as that was not done where it was read."""
+    found = Gathered([], [], 0)
     if isinstance(records, Prepared):
-        return _decoder.decode(records.preparation)
-    return gather(records, limits)
+        found = _decoder.decode(records.preparation)
+    if found.records < len(records):
+        Gathering(limits, found).take(records[found.records :])
+    return found

@@ -14,12 +14,12 @@ from itertools import pairwise
 
 from pulsebot.errors import InvalidEvent
 from pulsebot.event import Event, decode
-from pulsebot.gather import Group, Limits, gathered, prepare
+from pulsebot.gather import Gathering, Group, Limits, gathered
 from pulsebot.settings import Clock
 from pulsebot.store import deadletters, marks
 from pulsebot.store.database import Connection
 from pulsebot.store.deadletters import DeadLetter
-from pulsebot.stream.base import Partition, Record
+from pulsebot.stream.base import Partition, Preparer, Record
 
 Arrival = tuple[Event, int, int, Record]
 """A new event, the event time that it counts for, its log time (both ms), and its record."""
@@ -159,9 +159,9 @@ class Sifter:
         return repeated
 
 
-def preparing(clock: Clock) -> Callable[[Sequence[Record]], bytes]:
+def preparing(clock: Clock) -> Callable[[], Preparer]:
     """Return the part of sifting that can be done in the process that reads; it is picklable."""
-    return partial(prepare, _limits(clock))
+    return partial(Gathering, _limits(clock))
 
 
 def _limits(clock: Clock) -> Limits:

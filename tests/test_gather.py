@@ -119,15 +119,14 @@ async def sifted(folder: Path, batches: Sequence[Sequence[Record]]) -> list[Batc
 def test_gathered_or_not_the_same_events_are_new(
     tmp_path_factory: Any, wanted: list[tuple[dict[str, Any], bool, bool]]
 ) -> None:
-    """Any mixture of repetitions, absurd times and garbage, cut anywhere, prepared or not."""
+    """Any mixture of repetitions, absurd times and garbage, cut anywhere, prepared or not, or in part."""
     batches: list[list[Record]] = [[]]
     for offset, (one, cut, _) in enumerate(wanted):
         batches[-1].append(record(offset, one))
         if cut:
             batches.append([])
-    prepared = preparing(CLOCK)
     given_to_it = [
-        Prepared(batch, prepared(batch)) if number % 2 else batch
+        _prepared(batch, len(batch) * (number % 4) // 3) if number % 5 else batch
         for number, batch in enumerate(batches)
     ]
     found = asyncio.run(sifted(tmp_path_factory.mktemp("sift"), given_to_it))
@@ -135,6 +134,14 @@ def test_gathered_or_not_the_same_events_are_new(
     assert events_found == plainly(batches, LOG_MS)
     assert [batch.events for batch in found] == [len(batch.each()) for batch in found]
     _check_groups(found)
+
+
+def _prepared(batch: Sequence[Record], first: int) -> Sequence[Record]:
+    """Return a batch of which so many were prepared, in two pieces."""
+    preparer = preparing(CLOCK)()
+    preparer.take(batch[: first // 2])
+    preparer.take(batch[first // 2 : first])
+    return Prepared(batch, preparer.made())
 
 
 def _check_groups(found: Sequence[Batch]) -> None:

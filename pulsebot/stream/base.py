@@ -50,8 +50,18 @@ class Record(Protocol):
         """Names and values, in order."""
 
 
+class Preparer(Protocol):
+    """Makes something of records where they are read, while whoever wants them is busy."""
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Take in the next of them."""
+
+    def made(self) -> bytes:
+        """Return what was made of those that were taken in, be it of none or not of all."""
+
+
 class Prepared(list[Record]):
-    """Records, and what whoever had them read had made of them meanwhile."""
+    """Records, and what a `Preparer` made of the first so many of them."""
 
     def __init__(self, records: Iterable[Record], preparation: bytes) -> None:
         super().__init__(records)

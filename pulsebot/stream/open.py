@@ -3,14 +3,14 @@
 A client library is imported only when its stream is used.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from pulsebot.errors import InvalidInput
 from pulsebot.stream.apart.reader import ReaderApart
-from pulsebot.stream.base import Admin, Reader, Record, Writer
+from pulsebot.stream.base import Admin, Preparer, Reader, Writer
 from pulsebot.stream.config import StreamSettings
 
 
@@ -58,13 +58,11 @@ def open_reader(settings: StreamSettings) -> Reader:
     return _stream(settings).reader(settings)
 
 
-def open_reader_apart(
-    settings: StreamSettings, prepare: Callable[[Sequence[Record]], bytes]
-) -> Reader:
+def open_reader_apart(settings: StreamSettings, prepare: Callable[[], Preparer]) -> Reader:
     """Make a reader like `open_reader`, in a process of its own where that is worth it.
 
-    That is for Kafka, whose client takes every record apart in Python. What `prepare` makes of
-    records there comes with them, see `Prepared`; it must be picklable.
+    That is for Kafka, whose client takes every record apart in Python. What a `Preparer` makes of
+    records there comes with them, see `Prepared`; `prepare` gives one and must be picklable.
     """
     stream = _stream(settings)
     reader = stream.reader(settings)  # says at once what is wrong with the settings

@@ -5,9 +5,19 @@ from collections.abc import Sequence
 from pulsebot.stream.base import Reader, Record
 
 
-def sizes(records: Sequence[Record]) -> bytes:
-    """Return how many records there are, as text."""
-    return str(len(records)).encode()
+class Counter:
+    """Counts the records that it is given."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Count them."""
+        self._count += len(records)
+
+    def made(self) -> bytes:
+        """Return the count as text."""
+        return str(self._count).encode()
 
 
 def impossible() -> Reader:

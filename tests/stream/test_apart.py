@@ -15,12 +15,13 @@ from structlog.testing import capture_logs
 
 from pulsebot.errors import StreamError
 from pulsebot.stream.apart.reader import ReaderApart
+from pulsebot.stream.apart.serving import MANY
 from pulsebot.stream.base import Partition, Prepared, Reader
 from pulsebot.stream.config import KafkaStream, LocalStream, Topics
 from pulsebot.stream.local import LocalReader, LocalWriter
 from pulsebot.stream.open import open_reader_apart
 from tests.patience import PATIENCE_S
-from tests.stream.preparing import impossible, sizes
+from tests.stream.preparing import Counter, impossible
 from tests.stream.texts import collect, outgoing
 
 LANE = Partition("t", 0)
@@ -37,14 +38,14 @@ async def until(condition: Callable[[], bool]) -> None:
 async def apart(make: Callable[[], Reader]) -> AsyncIterator[tuple[ReaderApart, psutil.Process]]:
     """Give a reader and its process, which must be gone afterwards."""
     before = set(psutil.Process().children())
-    async with ReaderApart(make, sizes) as reader:
+    async with ReaderApart(make, Counter) as reader:
         [process] = set(psutil.Process().children()) - before
         yield reader, process
     assert not process.is_running()
 
 
-async def test_what_was_prepared_over_there_comes_with_the_records(settings: LocalStream) -> None:
-    """The preparation is that of exactly these records, headers and tombstones among them."""
+async def test_whoever_waits_for_records_prepares_them(settings: LocalStream) -> None:
+    """They come at once then; headers and tombstones among them."""
     async with (
         LocalWriter(settings) as writer,
         apart(partial(LocalReader, settings)) as (reader, _),
@@ -55,7 +56,28 @@ async def test_what_was_prepared_over_there_comes_with_the_records(settings: Loc
             records = await reader.read(max_records=10, timeout_s=1)
     assert isinstance(records, Prepared)
     assert len(records) == 3
-    assert records.preparation == b"3"
+    assert records.preparation == b"0"
+
+
+async def test_what_was_read_ahead_comes_prepared(settings: LocalStream) -> None:
+    """While whoever reads is busy, as long as that takes, the next records are made ready."""
+    many = 2 * MANY
+    async with (
+        LocalWriter(settings) as writer,
+        apart(partial(LocalReader, settings)) as (reader, _),
+    ):
+        await writer.append(outgoing(*map(str, range(many))))
+        prepared, busy_s = b"", 0.01
+        async with asyncio.timeout(PATIENCE_S):
+            while prepared != str(MANY).encode():
+                await reader.seek({})
+                while len(await reader.read(max_records=MANY, timeout_s=1)) < MANY:
+                    await reader.seek({})
+                await asyncio.sleep(busy_s)
+                busy_s *= 2
+                records = await reader.read(max_records=MANY, timeout_s=1)
+                assert isinstance(records, Prepared)
+                prepared = records.preparation
 
 
 async def test_what_was_asked_for_before_a_cancellation_is_cut_to_what_is_asked_for_now(
@@ -133,13 +155,14 @@ import asyncio, sys
 from functools import partial
 from pathlib import Path
 from pulsebot.stream.apart.reader import ReaderApart
+from pulsebot.stream.apart.serving import MANY
 from pulsebot.stream.config import LocalStream, Topics
 from pulsebot.stream.local import LocalReader
-from tests.stream.preparing import sizes
+from tests.stream.preparing import Counter
 
 async def main():
     settings = LocalStream(path=Path(sys.argv[1]), topics=Topics(read=["t"]))
-    async with ReaderApart(partial(LocalReader, settings), sizes):
+    async with ReaderApart(partial(LocalReader, settings), Counter):
         print("reading", flush=True)
         await asyncio.Event().wait()
 
@@ -165,7 +188,7 @@ async def test_the_process_ends_with_the_bot_however_that_ends(settings: LocalSt
 async def test_a_broker_that_is_away_is_told_by_the_bots_own_log() -> None:
     """Opening waits for it and can be cancelled; its process is gone then."""
     stream = KafkaStream(type="kafka", bootstrap=["127.0.0.1:9"], topics=Topics())
-    reader = open_reader_apart(stream, sizes)
+    reader = open_reader_apart(stream, Counter)
     before = set(psutil.Process().children())
     with capture_logs() as logs:
         opening = asyncio.create_task(reader.__aenter__())
@@ -185,7 +208,7 @@ async def test_what_is_wrong_over_there_is_told_here(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     path.write_text("these are my notes\n" * 1000)
     with pytest.raises(StreamError, match=r"log\.db: file is not a database"):
-        async with ReaderApart(partial(LocalReader, LocalStream(path=path)), sizes):
+        async with ReaderApart(partial(LocalReader, LocalStream(path=path)), Counter):
             pass
 
 
@@ -196,7 +219,7 @@ async def test_a_process_that_cannot_live_is_tried_again_until_the_caller_gives_
     monkeypatch.setattr("pulsebot.stream.apart.reader.PAUSE_S", 0.01)
     before = set(psutil.Process().children())
     with capture_logs() as logs:
-        opening = asyncio.create_task(ReaderApart(impossible, sizes).__aenter__())
+        opening = asyncio.create_task(ReaderApart(impossible, Counter).__aenter__())
         await until(lambda: len(logs) > 1)
     assert {line["event"] for line in logs} == {"the process that reads the stream cannot live"}
     opening.cancel()

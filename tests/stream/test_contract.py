@@ -21,7 +21,7 @@ from pulsebot.stream.base import Outgoing, Partition, Reader, Record, TopicPlan,
 from pulsebot.stream.config import KafkaStream, LocalStream, StreamSettings, Topics
 from pulsebot.stream.open import open_admin, open_reader, open_writer
 from tests.patience import PATIENCE_S
-from tests.stream.preparing import sizes
+from tests.stream.preparing import Counter
 
 DAY_MS = 86_400_000
 
@@ -73,7 +73,7 @@ def apart_lab(folder: Path) -> Lab:
     """Return the embedded log, read in a process of its own."""
 
     def reader(settings: StreamSettings) -> Reader:
-        return ReaderApart(partial(open_reader, settings), sizes)
+        return ReaderApart(partial(open_reader, settings), Counter)
 
     return replace(local_lab(folder), reader=reader)
 

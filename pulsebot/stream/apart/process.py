@@ -20,13 +20,11 @@ import structlog
 
 from pulsebot.errors import StreamError
 from pulsebot.stream.apart import wire
+from pulsebot.stream.apart.line import Line
 from pulsebot.stream.apart.wire import Answer, Fault, Make, Prepare, Question
 
 CLOSE_S = 10.0
 """Time that the process gets to leave the stream in order; then it is killed."""
-
-FIRST_BUFFER = 65_536
-"""Bytes; it grows to the longest answer."""
 
 _FRUGAL = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144"}
 """Has glibc give megabytes back as soon as they are free: Kafka's answers are such lumps."""
@@ -49,14 +47,12 @@ class Process:
         self._loop = asyncio.get_running_loop()
         self._numbers: Iterator[int] = count(1)
         self._asked: dict[int, asyncio.Future[Answer]] = {}
-        self._buffer = bytearray(FIRST_BUFFER)
-        self._socket, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair()
         with theirs:
             self._child = _started(theirs)
+        self._line = Line(ours)
         self.opened = self._expect(0)
-        self._socket.sendall(wire.framed(pickle.dumps((make, prepare))))
-        # A thread that blocks: the loop would be woken for every few kilobytes, and each time
-        # wait for the interpreter's lock, which the database's thread holds.
+        self._line.send(pickle.dumps((make, prepare)))
         self._receiver = Thread(target=self._receive, name="records", daemon=True)
         self._receiver.start()
 
@@ -65,7 +61,7 @@ class Process:
         number = next(self._numbers)
         answer = self._expect(number)
         try:
-            self._socket.sendall(wire.packed(wire.Request(number, question)))
+            self._line.send(wire.encoded(wire.Request(number, question)))
         except OSError:
             self._fail()
         return answer
@@ -73,7 +69,7 @@ class Process:
     async def close(self) -> None:
         """End the process and wait for its end, which comes even if the waiting is cancelled."""
         with contextlib.suppress(OSError):  # hung up already
-            self._socket.shutdown(socket.SHUT_WR)
+            self._line.hang_up()
         await asyncio.to_thread(self._wait)
         self._fail()
 
@@ -89,7 +85,7 @@ class Process:
             self._child.kill()
             self._child.wait()
         self._receiver.join()
-        self._socket.close()  # not earlier: the receiver may be in the middle of using it
+        self._line.close()  # not earlier: the receiver may be in the middle of using it
 
     def _expect(self, number: int) -> asyncio.Future[Answer]:
         answer: asyncio.Future[Answer] = self._loop.create_future()
@@ -98,27 +94,9 @@ class Process:
 
     def _receive(self) -> None:
         """Pass on answers to the loop until the process has ended; runs in a thread."""
-        while (head := self._bytes(wire.LENGTH_BYTES)) and (
-            body := self._bytes(int.from_bytes(head, "big"))
-        ):
-            self._loop.call_soon_threadsafe(self._take, wire.reply(body))
+        while (message := self._line.receive()) is not None:
+            self._loop.call_soon_threadsafe(self._take, wire.reply(message))
         self._loop.call_soon_threadsafe(self._fail)
-
-    def _bytes(self, size: int) -> memoryview | None:
-        """Return this many bytes, good until the next call; None when no more come."""
-        if len(self._buffer) < size:
-            self._buffer = bytearray(size)
-        received = memoryview(self._buffer)[:size]
-        left = received
-        while left:
-            try:
-                came = self._socket.recv_into(left, len(left), socket.MSG_WAITALL)
-            except OSError:
-                return None
-            if not came:
-                return None
-            left = left[came:]
-        return received
 
     def _take(self, reply: wire.Reply) -> None:
         if isinstance(reply.answer, wire.Logged):

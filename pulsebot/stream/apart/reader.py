@@ -39,7 +39,8 @@ _log = structlog.get_logger(__name__)
 class ReaderApart:
     """Reads by another reader, which `make` gives in the other process.
 
-    What `prepare` makes of records there comes with them. Both must be picklable.
+    What the `Preparer` that `prepare` gives makes of records there comes with them, as
+    `Prepared`. Both must be picklable.
     """
 
     def __init__(self, make: Make, prepare: Prepare) -> None:

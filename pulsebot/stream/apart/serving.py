@@ -12,13 +12,15 @@ import logging
 import pickle
 import signal
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
+from threading import Thread
 from typing import Any
 
 import structlog
 
 from pulsebot.errors import InvalidInput, StreamError
 from pulsebot.stream.apart import wire
+from pulsebot.stream.apart.line import Line
 from pulsebot.stream.apart.wire import (
     Answer,
     Ends,
@@ -30,10 +32,13 @@ from pulsebot.stream.apart.wire import (
     Read,
     Seek,
 )
-from pulsebot.stream.base import Reader
+from pulsebot.stream.base import Reader, Record
 
 MANY = 500
 """Records found at once that show that there are more to come."""
+
+PIECE = 1_000
+"""Records that are prepared before the next look whether somebody waits for them."""
 
 OPENING = 0
 """Number of the answer to a question that nobody put: whether the stream is open."""
@@ -43,48 +48,49 @@ def serve(number: int) -> None:
     """Serve the socket with this file number until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    asyncio.run(_serve(socket.socket(fileno=number)))
+    line = Line(socket.socket(fileno=number))
+    # The settings, with their secrets, from the process that started this one.
+    if (message := line.receive()) is not None:
+        asyncio.run(_serve(line, *pickle.loads(message)))  # noqa: S301
 
 
-async def _serve(connection: socket.socket) -> None:
-    asked, answers = await asyncio.open_connection(sock=connection)
-    _log_to(answers)
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-        # The settings, with their secrets, from the process that started this one.
-        make, prepare = pickle.loads(await _received(asked))  # noqa: S301
-        clerk = _Clerk(answers, prepare)
-        working = asyncio.create_task(clerk.work(make))
-        listening = asyncio.create_task(_listen(asked, clerk.questions))
-        await asyncio.wait([working, listening], return_when=asyncio.FIRST_COMPLETED)
-        for task in (working, listening):
-            task.cancel()
-        await asyncio.gather(working, listening, return_exceptions=True)
-        if not working.cancelled():
-            working.result()  # a fault of ours ends the process with its traceback
+async def _serve(line: Line, make: Make, prepare: Prepare) -> None:
+    _log_to(line)
+    clerk = _Clerk(line, prepare)
+    working = asyncio.create_task(clerk.work(make))
+    listening = asyncio.create_task(_listen(line, clerk.questions))
+    await asyncio.wait([working, listening], return_when=asyncio.FIRST_COMPLETED)
+    for task in (working, listening):
+        task.cancel()
+    await asyncio.gather(working, listening, return_exceptions=True)
+    if not working.cancelled():
+        working.result()  # a fault of ours ends the process with its traceback
 
 
-async def _listen(asked: asyncio.StreamReader, questions: asyncio.Queue[wire.Request]) -> None:
+async def _listen(line: Line, questions: asyncio.Queue[wire.Request]) -> None:
     """Pass on questions; return when the other end is closed."""
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-        while True:
-            questions.put_nowait(wire.request(await _received(asked)))
+    loop, closed = asyncio.get_running_loop(), asyncio.Event()
 
+    def receive() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended first
+            while (message := line.receive()) is not None:
+                loop.call_soon_threadsafe(questions.put_nowait, wire.request(message))
+            loop.call_soon_threadsafe(closed.set)
 
-async def _received(asked: asyncio.StreamReader) -> bytes:
-    length = int.from_bytes(await asked.readexactly(wire.LENGTH_BYTES), "big")
-    return await asked.readexactly(length)
+    Thread(target=receive, name="questions", daemon=True).start()
+    await closed.wait()
 
 
 class _Clerk:
     """Answers questions; while there is much to read, the next records are read unasked."""
 
-    def __init__(self, answers: asyncio.StreamWriter, prepare: Prepare) -> None:
+    def __init__(self, line: Line, prepare: Prepare) -> None:
         self.questions: asyncio.Queue[wire.Request] = asyncio.Queue()
-        self._answers = answers
-        self._answers.transport.set_write_buffer_limits(0)  # `drain` shall wait for all of it
+        self._line = line
         self._prepare = prepare
         self._reading: asyncio.Task[None] | None = None
         self._ahead: asyncio.Task[Answer] | None = None
+        self._awaited = False
 
     async def work(self, make: Make) -> None:
         """Open the stream and answer until cancelled, or until it cannot be opened."""
@@ -121,12 +127,15 @@ class _Clerk:
         await self._say(request.number, await self._answer_to(request.question, reader))
 
     async def _read(self, number: int, read: Read, reader: Reader) -> None:
-        """Answer with records; then, if they were many, have the next ones ready."""
-        ahead, self._ahead = self._ahead, None
-        answer = await (ahead or self._answer_to(read, reader))
-        await self._say(number, answer)
+        """Answer with records, and if they were many, have the next ones ready by then."""
+        ahead, self._ahead, self._awaited = self._ahead, None, True
+        try:
+            answer = await (ahead or self._answer_to(read, reader))
+        finally:
+            self._awaited = False
         if isinstance(answer, Found) and sum(len(run.offsets) for run in answer.runs) >= MANY:
             self._ahead = asyncio.create_task(self._answer_to(read, reader))
+        await self._say(number, answer)
 
     async def _answer_to(self, question: Question, reader: Reader) -> Answer:
         try:
@@ -136,7 +145,7 @@ class _Clerk:
                     return wire.Done()
                 case Read(max_records, timeout_s):
                     records = await reader.read(max_records=max_records, timeout_s=timeout_s)
-                    return wire.found(records, self._prepare(records), reader.gaps())
+                    return wire.found(records, await self._prepared(records), reader.gaps())
                 case Ends():
                     return wire.Told(wire.offsets_of(await reader.ends()))
                 case OffsetsAt(time_ms):
@@ -144,17 +153,30 @@ class _Clerk:
         except (StreamError, InvalidInput) as error:
             return wire.fault_of(error)
 
+    async def _prepared(self, records: Sequence[Record]) -> bytes:
+        """Prepare records until somebody waits for them, who then has the time to go on."""
+        preparer = self._prepare()
+        for start in range(0, len(records), PIECE):
+            await asyncio.sleep(0)  # let the question come
+            if self._awaited:
+                break
+            preparer.take(records[start : start + PIECE])
+        return preparer.made()
+
     async def _say(self, number: int, answer: Answer) -> None:
-        self._answers.write(wire.packed(wire.Reply(number, answer)))
-        await self._answers.drain()
+        _send(self._line, number, answer)
 
 
-def _log_to(answers: asyncio.StreamWriter) -> None:
+def _send(line: Line, number: int, answer: Answer) -> None:
+    with contextlib.suppress(OSError):  # nobody is there any more: the listener ends us
+        line.send(wire.encoded(wire.Reply(number, answer)))
+
+
+def _log_to(line: Line) -> None:
     """Have the bot write this process's log: it knows the format, and what is secret."""
 
     def say(logger: str, level: str, event: str, facts: dict[str, Any]) -> None:
-        line = wire.Logged(logger, level, event, facts)
-        answers.write(wire.packed(wire.Reply(OPENING, line)))
+        _send(line, OPENING, wire.Logged(logger, level, event, facts))
 
     def of_ours(
         _logger: object, _method: str, event: MutableMapping[str, Any]

@@ -1,8 +1,7 @@
 """What the two processes say to each other: questions, and answers by the question's number.
 
-Each is one msgpack value behind four bytes that give its length. Records go by run, the
-stretches of one partition, field by field: to make and to take apart at a fraction of what a
-record each would cost.
+Each is one msgpack value. Records go by run, the stretches of one partition, field by field:
+to make and to take apart at a fraction of what a record each would cost.
 """
 
 import logging
@@ -15,15 +14,13 @@ import msgspec
 from msgspec import Struct
 
 from pulsebot.errors import InvalidInput, StreamError
-from pulsebot.stream.base import Gap, Partition, Reader, Record
-
-LENGTH_BYTES = 4
+from pulsebot.stream.base import Gap, Partition, Preparer, Reader, Record
 
 Make = Callable[[], Reader]
 """Gives the reader that works over there."""
 
-Prepare = Callable[[Sequence[Record]], bytes]
-"""Makes of records over there what `pulsebot.stream.base.Prepared` then carries."""
+Prepare = Callable[[], Preparer]
+"""Gives what prepares the records of one answer over there."""
 
 Offsets = list[tuple[str, int, int]]
 """Topic, partition and offset."""
@@ -135,38 +132,33 @@ _requests = msgspec.msgpack.Decoder(Request)
 _replies = msgspec.msgpack.Decoder(Reply)
 
 
-def packed(message: Request | Reply) -> bytes:
-    """Return a message as it goes over the socket."""
-    return framed(_encoder.encode(message))
+def encoded(message: Request | Reply) -> bytes:
+    """Return a message as it goes over the line."""
+    return _encoder.encode(message)
 
 
-def framed(body: bytes) -> bytes:
-    """Put its length before a message."""
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+def request(message: bytes | memoryview) -> Request:
+    """Take a question from what came over the line."""
+    return _requests.decode(message)
 
 
-def request(body: bytes) -> Request:
-    """Take a question from what came behind its length."""
-    return _requests.decode(body)
-
-
-def reply(body: bytes | memoryview) -> Reply:
-    """Take an answer from what came behind its length."""
-    return _replies.decode(body)
+def reply(message: bytes | memoryview) -> Reply:
+    """Take an answer from what came over the line."""
+    return _replies.decode(message)
 
 
 def offsets_of(positions: Mapping[Partition, int]) -> Offsets:
-    """Return positions as they go over the socket."""
+    """Return positions as they go over the line."""
     return [(p.topic, p.partition, offset) for p, offset in positions.items()]
 
 
 def positions_of(offsets: Offsets) -> dict[Partition, int]:
-    """Return positions that came over the socket."""
+    """Return positions that came over the line."""
     return {Partition(topic, number): offset for topic, number, offset in offsets}
 
 
 def found(records: Iterable[Record], preparation: bytes, gaps: Iterable[Gap]) -> Found:
-    """Return what was read as it goes over the socket."""
+    """Return what was read as it goes over the line."""
     runs = [
         _run(topic, number, list(run))
         for (topic, number), run in groupby(records, attrgetter("topic", "partition"))
@@ -187,23 +179,23 @@ def _run(topic: str, number: int, records: Sequence[Record]) -> Run:
 
 
 def records_of(run: Run) -> Iterable[RecordApart]:
-    """Return the records of a run that came over the socket."""
+    """Return the records of a run that came over the line."""
     each = repeat(run.topic), repeat(run.partition), run.offsets, run.timestamps, run.values
     return map(RecordApart, *each, repeat(()) if run.headers is None else run.headers)
 
 
 def gaps_of(answer: Found) -> list[Gap]:
-    """Return the gaps that came over the socket."""
+    """Return the gaps that came over the line."""
     return [Gap(Partition(topic, n), asked, earliest) for topic, n, asked, earliest in answer.gaps]
 
 
 def fault_of(error: StreamError | InvalidInput) -> Fault:
-    """Return an error as it goes over the socket."""
+    """Return an error as it goes over the line."""
     return Fault(str(error), isinstance(error, InvalidInput))
 
 
 def error_of(fault: Fault) -> StreamError | InvalidInput:
-    """Return an error that came over the socket."""
+    """Return an error that came over the line."""
     return InvalidInput(fault.text) if fault.invalid else StreamError(fault.text)
 
 
