@@ -119,7 +119,7 @@ async def sifted(folder: Path, batches: Sequence[Sequence[Record]]) -> list[Batc
 def test_gathered_or_not_the_same_events_are_new(
     tmp_path_factory: Any, wanted: list[tuple[dict[str, Any], bool, bool]]
 ) -> None:
-    """Any mixture of repetitions, absurd times and garbage, cut anywhere, prepared or not, or in part."""
+    """Any mixture of repetitions, absurd times, garbage, cut anywhere, prepared in part or not."""
     batches: list[list[Record]] = [[]]
     for offset, (one, cut, _) in enumerate(wanted):
         batches[-1].append(record(offset, one))
