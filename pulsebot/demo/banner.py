@@ -14,6 +14,7 @@ QUESTIONS = (
     ("/crashes today", "who crashed, and how often"),
     ("/status", "how everybody is"),
     ("/unstable", "who gives most trouble"),
+    ("/view TRIGGER_PER_DAY", "a view in SQL, made by rules/views.sql"),
 )
 
 

@@ -79,7 +79,8 @@ def _filled(ground: Ground, port: int) -> Ground:
         "spool": ground.folder / "crawler-spool",
         "mailer": ground.folder / "mailer.log",
         "pid": ground.folder / "mailer.pid",
-        "rules": _rules(),
+        "rules": _example("demo.yaml"),
+        "views": _example("views.sql"),
         "zone": local_zone(),
         "port": port,
         "web": ground.web,
@@ -91,7 +92,7 @@ def _filled(ground: Ground, port: int) -> Ground:
     return ground
 
 
-def _rules() -> Path:
-    """Return the example rules: beside the packages in a checkout, in this one when installed."""
-    installed = Path(str(PACKAGE / "rules.yaml"))
-    return installed if installed.exists() else ROOT / "rules" / "demo.yaml"
+def _example(name: str) -> Path:
+    """Return an example file: beside the packages in a checkout, in this one when installed."""
+    installed = Path(str(PACKAGE / "rules")) / name
+    return installed if installed.exists() else ROOT / "rules" / name

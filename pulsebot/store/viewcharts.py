@@ -71,9 +71,14 @@ def newest(connection: Connection, view: int, name: str, limit: int) -> list[dic
     ]
 
 
-def count(connection: Connection, view: int, limit: int) -> int:
-    """Return how many rows a version has, up to a limit."""
-    found = connection.execute(
-        f"SELECT count(*) FROM (SELECT 1 FROM {table_of(view)} LIMIT ?)", (limit,)
+def count(connection: Connection, view: int, limit: int) -> tuple[int, bool]:
+    """Return how many rows of a version people see, and whether there may be more.
+
+    Looks at so many rows at the most, those that `HAVING` hides among them.
+    """
+    shown, seen = connection.execute(
+        f"SELECT count(*) FILTER (WHERE _shown = {SHOWN}), count(*)"
+        f" FROM (SELECT _shown FROM {table_of(view)} LIMIT ?)",
+        (limit,),
     ).fetchone()
-    return int(found[0])
+    return int(shown), seen == limit

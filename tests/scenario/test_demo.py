@@ -111,7 +111,7 @@ async def test_the_script_fails_when_the_count_is_not_what_checkout_sent(tmp_pat
 async def test_a_newcomer_sees_a_crash_asks_and_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At a terminal: the greeting, the first crash, an answer at the prompt, Ctrl-C."""
+    """At a terminal: the greeting, the first crash, answers at the prompt, Ctrl-C."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     async with at_terminal("pulsebot", "demo") as person:
         await person.sees("/triggers checkout today", PATIENCE_S)
@@ -122,6 +122,8 @@ async def test_a_newcomer_sees_a_crash_asks_and_leaves(
         person.type("/triggers checkout today\r")
         await person.sees("checkout: ")
         await person.sees(" today")
+        person.type("/view TRIGGER_PER_DAY\r")
+        await person.sees("WINDOWSTART")
         person.type("\x03")
         await person.sees("The demo has ended", PATIENCE_S)
         assert await person.process.wait() == 0

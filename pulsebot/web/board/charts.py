@@ -65,6 +65,7 @@ def bars(values: Sequence[Bar], label: str) -> Markup:
     width, height = _BAR_BOX
     top = max(1e-9, *(bar.value for bar in values), 0)
     step = width / max(1, len(values))
+    wide = min(step * 0.8, _WIDEST)
     drawn = Markup("").join(
         Markup(
             '<g><title>{}: {}</title><rect class="room" x="{:.1f}" y="0" width="{:.1f}"'
@@ -77,9 +78,9 @@ def bars(values: Sequence[Bar], label: str) -> Markup:
             step,
             height,
             " running" if bar.running else "",
-            i * step + step * 0.1,
+            i * step + (step - wide) / 2,
             height - (size := max(2.0, bar.value / top * height) if bar.value > 0 else 0.0),
-            min(step * 0.8, _WIDEST),
+            wide,
             size,
         )
         for i, bar in enumerate(values)

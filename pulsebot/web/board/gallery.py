@@ -41,11 +41,15 @@ Progress = Callable[[int], Built | None]
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
-    """One version of a view with all that is shown of it; `chart` is None where no column fits."""
+    """One version of a view with all that is shown of it.
+
+    `rows` and whether there may be more; `column` is empty where none holds numbers, `chart`
+    None then and where there is nothing to draw.
+    """
 
     entry: Entry
     progress: tuple[int, int] | None
-    rows: int
+    rows: tuple[int, bool]
     chart: Markup | None
     told: str
     column: str
@@ -105,7 +109,7 @@ class Gallery:
             tuple(bars),
             viewcharts.newest(connection, entry.id, entry.name, ROWS) if live else [],
         )
-        return Markup(rendering.render("view.html", {"x": exhibit, "counted": COUNTED}))  # noqa: S704 - our own template, which escapes
+        return Markup(rendering.render("view.html", {"x": exhibit}))  # noqa: S704 - our own template, which escapes
 
 
 def _most(bars: list[Bar]) -> str:
