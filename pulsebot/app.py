@@ -27,10 +27,11 @@ from pulsebot.delivery import Delivery
 from pulsebot.errors import StoreError
 from pulsebot.intake import Intake
 from pulsebot.materialize.builder import Around
-from pulsebot.materialize.declaring import declare, refresh_lookups
+from pulsebot.materialize.declaring import declare
 from pulsebot.materialize.desk import Desk
 from pulsebot.materialize.feed import Feed
 from pulsebot.materialize.lookout import Lookout
+from pulsebot.materialize.lookups import LookupFiles
 from pulsebot.materialize.news import News
 from pulsebot.materialize.published import Published
 from pulsebot.pipeline import Pipeline
@@ -85,6 +86,7 @@ class App:
     scheduler: Scheduler
     desk: Desk
     feed: Feed
+    lookups: LookupFiles
     stop: asyncio.Event
     declared: Sequence[Declared] = ()
     publisher: "Publisher | None" = None
@@ -129,7 +131,7 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings.database))
         await _forget_followers(database, settings)
-        core = _core(settings, ruleset, database)
+        core, lookups = _core(settings, ruleset, database), LookupFiles(database)
         chats = await _chats(settings, database, core, stop, stack)
         delivery = Delivery(database, {c.name: c for c in chats}, settings.delivery, now_ms)
         core.wake.listeners.append(delivery.wake)
@@ -142,9 +144,10 @@ async def opened(settings: Settings, ruleset: Ruleset) -> AsyncIterator[App]:
             delivery,
             core.reader,
             core.pipeline,
-            _scheduler(settings, database, core),
+            _scheduler(settings, database, core, lookups),
             core.desk,
             core.feed,
+            lookups,
             stop,
             declared=ruleset.views,
             publisher=await _publisher(database, settings, core.news),
@@ -214,12 +217,15 @@ async def _chats(
     return chats
 
 
-def _scheduler(settings: Settings, database: Database, core: _Core) -> Scheduler:
+def _scheduler(
+    settings: Settings, database: Database, core: _Core, lookups: LookupFiles
+) -> Scheduler:
     return Scheduler(
         database,
         lambda: core.intake.decider.ruleset.digests,
         settings.retention,
         expire_views=core.intake.views.expire,
+        refresh_lookups=lookups.refresh,
         now_ms=now_ms,
         committed=core.wake,
     )
@@ -316,7 +322,7 @@ async def _consume(app: App) -> None:
 
 async def _build_views(app: App) -> None:
     """Make what the view files declare, and go on with what was being built."""
-    await app.database.write(refresh_lookups)
+    await app.lookups.refresh()
     await declare(app.desk, app.database, app.declared, app.settings.timezone)
     await app.desk.builder.resume()
 

@@ -1,11 +1,11 @@
-"""The scheduler: what happens by the clock rather than by an event (digests, upkeep).
+"""The scheduler: what happens by the clock rather than by an event (digests, files, upkeep).
 
 APScheduler only ticks; which local date a digest belongs to is computed with the zone's own
 rules, and a claim in the same transaction as the outbox rows makes it happen once, whatever
 restarts and clock changes do.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Self
 
@@ -26,13 +26,14 @@ from pulsebot.store.outbox import Draft
 log = structlog.get_logger(__name__)
 
 DIGEST_CHECK_S = 5
+LOOKUPS_S = 5
 UPKEEP_S = 300
 PRIORITY = 1
 """Digests let alerts overtake them."""
 
 
 class Scheduler:
-    """Runs digests and upkeep while it is entered."""
+    """Runs digests and upkeep, and looks after lookup files, while it is entered."""
 
     def __init__(
         self,
@@ -41,11 +42,13 @@ class Scheduler:
         retention: Retention,
         *,
         expire_views: Callable[[Connection, int], bool],
+        refresh_lookups: Callable[[], Awaitable[None]],
         now_ms: Callable[[], int],
         committed: Callable[[], None],
     ) -> None:
         self._database = database
         self._expire_views = expire_views
+        self._refresh_lookups = refresh_lookups
         self._digest_rules = digest_rules
         self._retention = retention
         self._now_ms = now_ms
@@ -58,6 +61,7 @@ class Scheduler:
     async def __aenter__(self) -> Self:
         now = datetime.now(UTC)  # APScheduler's own clock: when to tick first
         self._ticker.add_job(self.digests, "interval", seconds=DIGEST_CHECK_S, next_run_time=now)
+        self._ticker.add_job(self._refresh_lookups, "interval", seconds=LOOKUPS_S)
         self._ticker.add_job(self.upkeep, "interval", seconds=UPKEEP_S, next_run_time=now)
         self._ticker.start()
         return self

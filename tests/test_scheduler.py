@@ -30,9 +30,14 @@ def scheduler(database: Database, now: str) -> Scheduler:
         lambda: {"daily": DAILY},
         Retention(),
         expire_views=lambda _connection, _now_ms: False,
+        refresh_lookups=_nothing_to_read,
         now_ms=lambda: ms(now),
         committed=lambda: None,
     )
+
+
+async def _nothing_to_read() -> None:
+    """There are no lookup files."""
 
 
 def heads(connection: Connection) -> list[Row]:

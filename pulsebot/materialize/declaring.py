@@ -8,11 +8,9 @@ whose days are those of another zone than the configured one is built again as w
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
 import structlog
 
 from pulsebot.errors import InvalidInput
-from pulsebot.lookupfile import read_lookup
 from pulsebot.materialize.builder import delete, plan_of
 from pulsebot.materialize.definitions import created
 from pulsebot.materialize.desk import Desk
@@ -55,22 +53,6 @@ async def declare(desk: Desk, database: Database, declared: Sequence[Declared], 
         except InvalidInput as error:
             log.error("what is declared cannot be made; what there is stays",  # noqa: TRY400 - the file is at fault
                       view=one.create.name.text, file=one.origin, error=str(error))  # fmt: skip
-
-
-def refresh_lookups(connection: Connection) -> None:
-    """Read the files of lookup tables again; one that is broken is logged, its rows stay."""
-    for entry in viewcatalog.entries(connection):
-        if entry.kind != "LOOKUP":
-            continue
-        try:
-            content = msgspec.msgpack.encode(read_lookup(created(entry.statement)))
-        except InvalidInput as error:
-            log.error("a lookup file cannot be read; its earlier rows stay",  # noqa: TRY400 - the file is at fault
-                      table=entry.name, error=str(error))  # fmt: skip
-            continue
-        if content != entry.content:
-            viewcatalog.set_content(connection, entry.id, content)
-            log.info("a lookup table has changed", table=entry.name)
 
 
 def _settle(connection: Connection, wanted: _Wanted) -> bool:

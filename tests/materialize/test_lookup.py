@@ -1,16 +1,19 @@
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from pulsebot import app
 from pulsebot.app import App
 from pulsebot.errors import InvalidConfig, InvalidInput
-from pulsebot.materialize.declaring import refresh_lookups
 from pulsebot.settings import Settings
 from pulsebot.stream.config import LocalStream, Topics
 from tests.fakes.world import NO_RULES
+from tests.materialize.site import consumed, running
 from tests.materialize.test_walk import send, triggers
+from tests.patience import PATIENCE_S
 
 TEAMS = """
 CREATE TABLE TEAMS (SERVICE_ID STRING PRIMARY KEY, TEAM STRING, TIER BIGINT)
@@ -51,7 +54,7 @@ async def test_events_are_counted_by_what_a_file_knows_of_their_service(
         assert await rows(opened, "SELECT TEAM, N FROM BY_TEAM") == [("core", 6), (None, 3)]
         assert await rows(opened, "SELECT * FROM TOP_TIER") == [("svc-a", 6)]
         (tmp_path / "teams.csv").write_text("service_id,team,tier\nsvc-b,ops,1\n")
-        await opened.database.write(refresh_lookups)
+        await opened.lookups.refresh()
         await send(settings, triggers(3, 1))
         await app.run_once(opened)
         assert await rows(opened, "SELECT TEAM, N FROM BY_TEAM") == [
@@ -61,6 +64,27 @@ async def test_events_are_counted_by_what_a_file_knows_of_their_service(
         ]
 
 
+async def test_a_running_bot_takes_up_a_changed_file(settings: Settings, tmp_path: Path) -> None:
+    """Nobody has to restart it; a fault meanwhile is logged once and changes nothing."""
+    async with running(settings) as bot:
+        await bot.desk.execute(TEAMS + BY_TEAM)
+        await bot.desk.builder.built()
+        with capture_logs() as logs:
+            for content in ("no header", "service_id,team,tier\nsvc-a,shop,2\n"):
+                seen = len(logs)
+                (tmp_path / "teams.csv").write_text(content)
+                async with asyncio.timeout(PATIENCE_S):
+                    while len(logs) == seen:  # noqa: ASYNC110 - the scheduler gives no sign
+                        await asyncio.sleep(0.05)
+        await send(settings, triggers(0, 1))
+        await consumed(bot, 2)
+        assert await rows(bot, "SELECT TEAM, N FROM BY_TEAM") == [("shop", 1), (None, 1)]
+    assert [line["event"] for line in logs] == [
+        "a lookup file cannot be read; its earlier rows stay",
+        "a lookup table has changed",
+    ]
+
+
 async def test_a_broken_file_changes_nothing(settings: Settings, tmp_path: Path) -> None:
     """Its faults are logged, the earlier rows stay, and the table cannot go while it is read."""
     async with app.opened(settings, NO_RULES) as opened:
@@ -68,7 +92,7 @@ async def test_a_broken_file_changes_nothing(settings: Settings, tmp_path: Path)
         await opened.desk.execute(TEAMS + BY_TEAM)
         await opened.desk.builder.built()
         (tmp_path / "teams.csv").write_text("service_id,team,tier\nsvc-a,core,first\n")
-        await opened.database.write(refresh_lookups)
+        await opened.lookups.refresh()
         await send(settings, triggers(0, 1))
         await app.run_once(opened)
         assert await rows(opened, "SELECT * FROM TOP_TIER") == [("svc-a", 1)]
