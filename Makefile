@@ -6,6 +6,10 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types bench soak kafka browser postgres lock clean
 
+# Many short processes: where none may keep its bytecode, each compiles every library anew,
+# which doubles the time of the tests. What is kept lies in this folder and is ignored by git.
+unexport PYTHONDONTWRITEBYTECODE
+
 ARGS ?=
 PYTHON ?=
 ifndef SEED
