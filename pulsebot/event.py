@@ -143,8 +143,31 @@ class AppMessage(_Envelope, frozen=True, kw_only=True, tag="pulse.message", gc=F
     data: MessageData
 
 
+class TriggerOutline(_Envelope, frozen=True, kw_only=True, tag="pulse.trigger", gc=False):
+    """A trigger whose data was not read: of most producers it is the same again and again."""
+
+    kind: ClassVar[Kind] = Kind.TRIGGER
+    data: msgspec.Raw
+
+    def whole(self, data: TriggerData) -> Trigger:
+        """Return the trigger with its data."""
+        return Trigger(
+            specversion=self.specversion,
+            id=self.id,
+            service=self.service,
+            time=self.time,
+            instance=self.instance,
+            producer=self.producer,
+            sequence=self.sequence,
+            data=data,
+        )
+
+
 Event = Trigger | Crash | Status | AppMessage
 
+_UNREADABLE = msgspec.DecodeError, UnicodeDecodeError, RecursionError
+_outlines = msgspec.json.Decoder(TriggerOutline)
+_trigger_data = msgspec.json.Decoder(TriggerData)
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()
 
@@ -172,6 +195,28 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Ev
         raise InvalidEvent(f"not JSON: {error}") from error
     except RecursionError as error:
         raise InvalidEvent("not a valid event: nested too deeply") from error
+
+
+def outline(value: bytes | None) -> TriggerOutline:
+    """Decode a trigger in structured mode but for its data, which is for `trigger_data`.
+
+    Both together accept exactly the triggers that `decode` does. Raises InvalidEvent for
+    whatever else; what is wrong with it `decode` tells.
+    """
+    if value is None or len(value) > MAX_EVENT_BYTES:
+        raise InvalidEvent("no event")
+    try:
+        return _outlines.decode(value)
+    except _UNREADABLE as error:
+        raise InvalidEvent("no trigger") from error
+
+
+def trigger_data(raw: bytes) -> TriggerData:
+    """Decode the data of an outline; raises InvalidEvent."""
+    try:
+        return _trigger_data.decode(raw)
+    except _UNREADABLE as error:
+        raise InvalidEvent("not a trigger's data") from error
 
 
 def _decode_binary(attributes: Mapping[str, bytes], value: bytes) -> Event:

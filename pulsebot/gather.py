@@ -13,11 +13,14 @@ import msgspec
 from msgspec import Struct
 
 from pulsebot.errors import InvalidEvent
-from pulsebot.event import EPOCH, Trigger, decode
+from pulsebot.event import EPOCH, Trigger, TriggerData, outline, trigger_data
 from pulsebot.stream.base import Prepared, Record
 from pulsebot.window import MINUTE_MS
 
 Adding = tuple[Callable[[int], None], Callable[[int], None], Callable[[int], None]]
+
+Look = tuple[int, int]
+"""What a trigger's data says: a number for its name and tags, and how often it was triggered."""
 
 
 class Limits(NamedTuple):
@@ -73,6 +76,8 @@ class Gathering:
     def __init__(self, limits: Limits, gathered: Gathered | None = None) -> None:
         self._limits = limits
         self._adding: dict[Any, Adding] = {}
+        self._looks: dict[bytes, Look] = {}
+        self._named: dict[Any, int] = {}
         self.gathered = gathered or Gathered([], [], 0)
 
     def take(self, records: Sequence[Record]) -> None:
@@ -80,11 +85,14 @@ class Gathering:
 
         One loop without a call that it can do without: this is done for every event there is.
         """
-        adding, rest = self._adding, self.gathered.rest
+        adding, looks, rest = self._adding, self._looks, self.gathered.rest
         minute = _Minute(EPOCH, self._limits)
         for place, record in enumerate(records, self.gathered.records):
             try:
-                event = decode(record.value, record.headers)
+                event = outline(record.value)
+                raw = bytes(event.data)
+                if (look := looks.get(raw)) is None:
+                    look = looks[raw] = self._look(trigger_data(raw))
             except InvalidEvent:
                 rest.append(place)
                 continue
@@ -92,24 +100,26 @@ class Gathering:
             if not minute.first <= at <= minute.last:
                 minute = _Minute(at, self._limits)
             if (
-                type(event) is not Trigger
-                or producer is None
+                producer is None
                 or sequence is None
                 or not minute.earliest_log_ms <= record.timestamp <= minute.latest_log_ms
-                or record.headers  # it may be a dead letter that is tried again
+                or record.headers  # in binary mode, or a dead letter that is tried again
             ):
                 rest.append(place)
                 continue
-            data = event.data
-            tags = tuple(data.tags.items())
-            shape = event.service, producer, event.instance, data.name, tags, minute.start_ms
+            named, count = look
+            shape = event.service, producer, event.instance, named, minute.start_ms
             if (add := adding.get(shape)) is None:
-                add = adding[shape] = self._group(event, minute.start_ms)
+                add = adding[shape] = self._group(event.whole(trigger_data(raw)), minute.start_ms)
             add_place, add_sequence, add_count = add
             add_place(place)
             add_sequence(sequence)
-            add_count(data.count)
+            add_count(count)
         self.gathered.records += len(records)
+
+    def _look(self, data: TriggerData) -> Look:
+        named = data.name, tuple(data.tags.items())
+        return self._named.setdefault(named, len(self._named)), data.count
 
     def _group(self, sample: Trigger, minute_ms: int) -> Adding:
         group = Group(sample, minute_ms, [], [], [])

@@ -28,9 +28,18 @@ ages = st.one_of(
     st.integers(-3 * MINUTE_MS, 3 * MINUTE_MS),
     st.sampled_from([PAST_MS, PAST_MS + 1, -FUTURE_MS, -FUTURE_MS - 1, LOG_MS + 10**12]),
 )
+BROKEN = {
+    "no object": b'"data":7',
+    "no count": b'"data":{"count":0}',
+    "no tags": b'"data":{"tags":{"env":1}}',
+    "no text": b'"data":{"name":"\xff"}',
+    "no data": b'"datum":{}',
+}
+"""Ways in which a trigger's data may be none, the rest of the event being sound."""
+
 made = st.builds(
     dict,
-    kind=st.sampled_from(["trigger", "trigger", "trigger", "status", "garbage"]),
+    kind=st.sampled_from(["trigger", "trigger", "trigger", "status", "garbage", *BROKEN]),
     service=st.sampled_from(["svc-a", "svc-b"]),
     producer=st.sampled_from(["p", "q", None]),
     sequence=st.integers(0, 12),
@@ -48,7 +57,11 @@ made = st.builds(
 def record(offset: int, one: dict[str, Any]) -> Record:
     """Return a record as a crawler would write it, or garbage."""
     value = b'{"type": "pulse.trigger"'
-    if one["kind"] != "garbage":
+    if one["kind"] in BROKEN:
+        sound = events.encode(_event(one | {"name": None, "tags": {}, "count": 1}))
+        assert b'"data":{}' in sound
+        value = sound.replace(b'"data":{}', BROKEN[one["kind"]])
+    elif one["kind"] != "garbage":
         value = events.encode(_event(one))
     return KafkaRecord("t", 0, offset, one["log_ms"], value, one["headers"])
 
@@ -56,7 +69,7 @@ def record(offset: int, one: dict[str, Any]) -> Record:
 def _event(one: dict[str, Any]) -> Event:
     at = EPOCH + timedelta(milliseconds=LOG_MS - one["age_ms"])
     event: Event
-    if one["kind"] == "trigger":
+    if one["kind"] == "trigger" or one["kind"] in BROKEN:
         data = TriggerData(name=one["name"], count=one["count"], tags=one["tags"])
         event = events.trigger(one["service"], at, data, instance=one["instance"])
     else:
