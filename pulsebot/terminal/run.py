@@ -25,6 +25,8 @@ def run(
     """Consume events, evaluate rules, send what is due, answer."""
     settings = load_settings(config)
     ruleset = load_rules(settings.rules, chats=settings.chats())
+    if once:  # nobody looks at what ends by itself, and the port may be another bot's
+        settings = settings.model_copy(update={"web": None})
     logs.configure(settings.logs, logs.secrets_of(settings))
     try:
         asyncio.run(_run(settings, ruleset, once=once))

@@ -1,4 +1,5 @@
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,14 @@ def test_what_init_writes_runs_as_it_is(site: Path) -> None:
     digest = run("pulsebot", "digest", "preview", "daily", folder=site)
     assert digest.returncode == 0
     assert "Digest: daily" in digest.stdout
+
+
+def test_a_run_that_ends_by_itself_needs_no_port(site: Path) -> None:
+    """Another bot has the port of the board: `run --once` beside it does its work all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = {"PULSEBOT_WEB__LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"}
+        once = run("pulsebot", "run", "--once", folder=site, **listen)
+    assert once.returncode == 0, once.stderr
 
 
 def test_init_does_not_touch_what_is_there(site: Path) -> None:
