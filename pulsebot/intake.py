@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pulsebot.decide import Decider
-from pulsebot.event import AppMessage, Crash, Status, Trigger
+from pulsebot.event import AppMessage, Crash, Status
 from pulsebot.fingerprint import fingerprint
 from pulsebot.materialize.live import LiveViews
 from pulsebot.materialize.tail import Tails
@@ -22,6 +22,7 @@ from pulsebot.sift import Arrival, Batch, Sifter, letter_of
 from pulsebot.store import counts, crashes, deadletters, messages, positions, services, statuses
 from pulsebot.store.database import Connection
 from pulsebot.store.services import Heard
+from pulsebot.store.statuses import Change
 from pulsebot.store.tags import Learner
 from pulsebot.stream.base import Gap, Partition, Record
 from pulsebot.views.table import Row
@@ -153,28 +154,32 @@ def write_views(
     arrivals are passed over.
     """
     tally = Tally()
+    crashed: list[tuple[Crash, str, int]] = []
+    heard: list[tuple[Status, int]] = []
     said: list[tuple[AppMessage, int]] = []
     for trigger, time_ms, times, _, _ in triggers:
         tally.add("trigger", trigger.service, time_ms, times)
-    others = [(event, at) for event, at, _, _ in arrivals if not isinstance(event, Trigger)]
-    for event, time_ms in others:
-        if isinstance(event, Status):
-            _add_status(connection, tally, event, time_ms)
-        elif isinstance(event, Crash):
-            tally.add("crash", event.service, time_ms)
-            crashes.add(connection, event, fingerprint(event), time_ms)
-        else:
-            tally.add("message", event.service, time_ms)
-            said.append((event, time_ms))
+    for event, time_ms, _, _ in arrivals:
+        match event:
+            case Crash():
+                crashed.append((event, fingerprint(event), time_ms))
+                tally.add("crash", event.service, time_ms)
+            case Status():
+                heard.append((event, time_ms))
+                tally.hear(event.service, time_ms)
+            case AppMessage():
+                said.append((event, time_ms))
+                tally.add("message", event.service, time_ms)
+    crashes.add(connection, crashed)
     messages.add(connection, said)
+    for change in statuses.apply(connection, heard):
+        _count_change(tally, change)
     return tally
 
 
-def _add_status(connection: Connection, tally: Tally, event: Status, time_ms: int) -> None:
-    tally.hear(event.service, time_ms)
-    change = statuses.apply(connection, event, time_ms)
-    if change is None or change.previous is None:
+def _count_change(tally: Tally, change: Change) -> None:
+    if change.previous is None:
         return
-    tally.add("change", event.service, time_ms)
+    tally.add("change", change.service, change.at_ms)
     if statuses.is_restart(change):
-        tally.add("restart", event.service, time_ms)
+        tally.add("restart", change.service, change.at_ms)

@@ -143,7 +143,7 @@ TABLES = {
     "count_1m": "*",
     "crash_group": "*",
     "crash_count": "*",
-    "crash": "*",
+    "crash": "service, fingerprint, at_ms, instance, error",  # not the id, which may be used again
     "instance": "*",
     "status_change": "*",
     "app_message": "*",

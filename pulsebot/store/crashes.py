@@ -1,5 +1,6 @@
 """Crashes: one group for each fingerprint of a service, and the newest few samples whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pulsebot.event import Crash
@@ -41,37 +42,47 @@ class Sample:
     signal: str | None
 
 
-def add(connection: Connection, event: Crash, fingerprint: str, time_ms: int) -> None:
-    """Count a crash in its group and keep it as a sample."""
-    data = event.data
-    connection.execute(
+def add(connection: Connection, crashed: Sequence[tuple[Crash, str, int]]) -> None:
+    """Count crashes in their groups, and keep the newest whole.
+
+    Each comes with its fingerprint and its time, in the order of arrival.
+    """
+    connection.executemany(
         "INSERT INTO crash_group VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms)",
-        (event.service, fingerprint, data.error, data.message, time_ms, time_ms),
+        [
+            (event.service, print_, event.data.error, event.data.message, ms, ms)
+            for event, print_, ms in crashed
+        ],
     )
-    connection.execute(
+    connection.executemany(
         "INSERT INTO crash_count VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
-        (event.service, fingerprint, bucket_start(time_ms, MINUTE_MS)),
+        [(event.service, print_, bucket_start(ms, MINUTE_MS)) for event, print_, ms in crashed],
     )
-    connection.execute(
+    connection.executemany(
         "INSERT INTO crash (service, fingerprint, at_ms, instance, error, message, stack,"
         " exit_code, signal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            event.service,
-            fingerprint,
-            time_ms,
-            event.instance,
-            data.error,
-            data.message,
-            data.stack and data.stack[-MAX_STACK:],
-            data.exit_code,
-            data.signal,
-        ),
+        [_sample(*one) for one in crashed],
     )
-    connection.execute(
+    connection.executemany(
         "DELETE FROM crash WHERE service = ?1 AND fingerprint = ?2 AND id NOT IN (SELECT id FROM"
         " crash WHERE service = ?1 AND fingerprint = ?2 ORDER BY at_ms DESC, id DESC LIMIT ?3)",
-        (event.service, fingerprint, SAMPLES),
+        [(*group, SAMPLES) for group in {(event.service, print_) for event, print_, _ in crashed}],
+    )
+
+
+def _sample(event: Crash, fingerprint: str, time_ms: int) -> tuple[str | int | None, ...]:
+    data = event.data
+    return (
+        event.service,
+        fingerprint,
+        time_ms,
+        event.instance,
+        data.error,
+        data.message,
+        data.stack and data.stack[-MAX_STACK:],
+        data.exit_code,
+        data.signal,
     )
 
 

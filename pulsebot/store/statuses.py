@@ -6,8 +6,8 @@ of the present. Where it interrupts a run of equal heartbeats, nobody knows any 
 them was the first after it: the run goes on at its latest one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, replace
 
 from pulsebot.event import State, Status
 from pulsebot.store.database import Connection
@@ -43,41 +43,58 @@ class Change:
 _COLUMNS = "service, instance, state, reason, since_ms, seen_ms, cpu, rss, uptime_s"
 
 
-def apply(connection: Connection, event: Status, time_ms: int) -> Change | None:
-    """Take in one status; return the change that it made known, if any."""
-    now = _instance(connection, event.service, event.instance or "")
+def apply(connection: Connection, said: Iterable[tuple[Status, int]]) -> list[Change]:
+    """Take in statuses, each with its time, in their order; return the changes they made known."""
+    known: dict[tuple[str, str], Instance] = {}
+    changes: list[Change] = []
+    for event, time_ms in said:
+        key = event.service, event.instance or ""
+        now = known.get(key) or _instance(connection, *key)
+        known[key], change = _step(connection, event, time_ms, now)
+        if change is not None:
+            changes.append(change)
+    connection.executemany(
+        f"INSERT OR REPLACE INTO instance ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        map(astuple, known.values()),
+    )
+    return changes
+
+
+def _step(
+    connection: Connection, event: Status, time_ms: int, now: Instance | None
+) -> tuple[Instance, Change | None]:
+    """Return how an instance stands after a status, and the change if it is one."""
     if now is not None and time_ms < now.seen_ms:
-        return _apply_late(connection, event, time_ms, now)
+        return _step_late(connection, event, time_ms, now)
     changed = now is None or now.state != event.data.state
     since_ms = time_ms if now is None or changed else now.since_ms
     data = event.data
-    connection.execute(
-        f"INSERT OR REPLACE INTO instance ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            event.service,
-            event.instance or "",
-            str(data.state),
-            data.reason,
-            since_ms,
-            time_ms,
-            data.cpu,
-            data.rss,
-            data.uptime_s,
-        ),
+    after = Instance(
+        event.service,
+        event.instance or "",
+        str(data.state),
+        data.reason,
+        since_ms,
+        time_ms,
+        data.cpu,
+        data.rss,
+        data.uptime_s,
     )
-    return _change(connection, event, time_ms, now.state if now else None) if changed else None
+    if not changed:
+        return after, None
+    return after, _change(connection, event, time_ms, now.state if now else None)
 
 
-def _apply_late(
+def _step_late(
     connection: Connection, event: Status, time_ms: int, now: Instance
-) -> Change | None:
+) -> tuple[Instance, Change | None]:
     interrupts = now.since_ms <= time_ms
     before = now.state if interrupts else _state_before(connection, now, time_ms)
     if before == event.data.state:
-        return None
+        return now, None
     if interrupts:
-        _go_on(connection, now, str(event.data.state))
-    return _change(connection, event, time_ms, before)
+        now = _gone_on(connection, now, str(event.data.state))
+    return now, _change(connection, event, time_ms, before)
 
 
 def _state_before(connection: Connection, now: Instance, time_ms: int) -> str | None:
@@ -89,15 +106,12 @@ def _state_before(connection: Connection, now: Instance, time_ms: int) -> str | 
     return row[0] if row else None
 
 
-def _go_on(connection: Connection, now: Instance, interruption: str) -> None:
+def _gone_on(connection: Connection, now: Instance, interruption: str) -> Instance:
     connection.execute(
         "INSERT OR REPLACE INTO status_change VALUES (?, ?, ?, ?, ?, ?)",
         (now.service, now.instance, now.seen_ms, now.state, interruption, now.reason),
     )
-    connection.execute(
-        "UPDATE instance SET since_ms = seen_ms WHERE service = ? AND instance = ?",
-        (now.service, now.instance),
-    )
+    return replace(now, since_ms=now.seen_ms)
 
 
 def _change(connection: Connection, event: Status, time_ms: int, previous: str | None) -> Change:

@@ -24,7 +24,7 @@ STATES = ("up", "down", "degraded")
 def tell(connection: Connection, state: str, at_ms: int, instance: str = "i") -> None:
     """Take in a status of svc."""
     data = StatusData(state=State(state), reason=f"{state}!")
-    statuses.apply(connection, status("svc", SOME_TIME, data, instance=instance), at_ms)
+    statuses.apply(connection, [(status("svc", SOME_TIME, data, instance=instance), at_ms)])
 
 
 def known(connection: Connection, at_ms: int) -> list[tuple[str, int | None]]:

@@ -10,7 +10,8 @@ SOME_TIME = datetime(2026, 11, 23, tzinfo=UTC)
 
 def _tell(connection: Connection, state: str, at_ms: int, instance: str = "i") -> Change | None:
     event = status("svc", SOME_TIME, StatusData(state=State(state)), instance=instance)
-    return statuses.apply(connection, event, at_ms)
+    changes = statuses.apply(connection, [(event, at_ms)])
+    return changes[0] if changes else None
 
 
 def test_first_status_is_a_change_from_nothing(connection: Connection) -> None:
