@@ -19,7 +19,7 @@ from pulsebot.settings import Clock
 from pulsebot.store import deadletters, marks
 from pulsebot.store.database import Connection
 from pulsebot.store.deadletters import DeadLetter
-from pulsebot.stream.base import Partition, Preparer, Record
+from pulsebot.stream.base import Partition, Prepared, Preparer, Record
 
 Arrival = tuple[Event, int, int, Record]
 """A new event, the event time that it counts for, its log time (both ms), and its record."""
@@ -191,13 +191,15 @@ def _leave_out(repeated: set[int], batch: Batch) -> None:
 
 def _reach(batch: Batch, records: Sequence[Record]) -> None:
     """Note how far the batch reads each partition: its records are in order there."""
-    last_of_runs = [
-        a for a, b in pairwise(records) if a.partition != b.partition or a.topic != b.topic
-    ]
-    for record in [*last_of_runs, *records[-1:]]:
+    for record in records.last() if isinstance(records, Prepared) else _last_of_runs(records):
         partition = Partition(record.topic, record.partition)
         batch.positions[partition] = record.offset + 1
         batch.log_ms[partition] = record.timestamp
+
+
+def _last_of_runs(records: Sequence[Record]) -> list[Record]:
+    ended = [a for a, b in pairwise(records) if a.partition != b.partition or a.topic != b.topic]
+    return [*ended, *records[-1:]]
 
 
 def letter_of(record: Record, reason: str, now_ms: int) -> DeadLetter:

@@ -17,7 +17,9 @@ from pulsebot.gather import MINUTE_MS
 from pulsebot.settings import Clock
 from pulsebot.sift import Batch, Sifter, preparing
 from pulsebot.store.database import Database
-from pulsebot.stream.base import Prepared, Record
+from pulsebot.stream.apart import wire
+from pulsebot.stream.apart.records import RecordsApart
+from pulsebot.stream.base import Record
 from pulsebot.stream.kafka.record import KafkaRecord
 
 CLOCK = Clock(past=timedelta(days=7), future=timedelta(minutes=10))
@@ -154,7 +156,7 @@ def _prepared(batch: Sequence[Record], first: int) -> Sequence[Record]:
     preparer = preparing(CLOCK)()
     preparer.take(batch[: first // 2])
     preparer.take(batch[first // 2 : first])
-    return Prepared(batch, preparer.made())
+    return RecordsApart(wire.found(batch, preparer.made(), []))
 
 
 def _check_groups(found: Sequence[Batch]) -> None:

@@ -7,7 +7,8 @@ is told to; who stores the positions is not the stream's business. Both implemen
 This module must not know what the records mean.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self
 
@@ -60,12 +61,14 @@ class Preparer(Protocol):
         """Return what was made of those that were taken in, be it of none or not of all."""
 
 
-class Prepared(list[Record]):
-    """Records, and what a `Preparer` made of the first so many of them."""
+class Prepared(Sequence[Record], ABC):
+    """Records that come with what a `Preparer` made of the first so many of them."""
 
-    def __init__(self, records: Iterable[Record], preparation: bytes) -> None:
-        super().__init__(records)
-        self.preparation = preparation
+    preparation: bytes
+
+    @abstractmethod
+    def last(self) -> Sequence[Record]:
+        """Return, in order, some of them: at least the last one of each partition."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ one that goes on there. This module must not know which stream is read.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Self
 
 import structlog
@@ -14,6 +13,7 @@ import structlog
 from pulsebot.errors import InvalidInput, StreamError
 from pulsebot.stream.apart import wire
 from pulsebot.stream.apart.process import Process, ProcessEnded
+from pulsebot.stream.apart.records import RecordsApart
 from pulsebot.stream.apart.wire import (
     Answer,
     Ends,
@@ -25,7 +25,7 @@ from pulsebot.stream.apart.wire import (
     Seek,
     Told,
 )
-from pulsebot.stream.base import Gap, Partition, Prepared, Record
+from pulsebot.stream.base import Gap, Partition, Record
 
 LATE_S = 60.0
 """A process that answers this much later than it should hangs, and is replaced."""
@@ -129,8 +129,7 @@ class ReaderApart:
         self._gaps += wire.gaps_of(found)
         for run in found.runs:
             self._next[Partition(run.topic, run.partition)] = run.offsets[-1] + 1
-        records = chain.from_iterable(map(wire.records_of, found.runs))
-        return Prepared(records, found.preparation)
+        return RecordsApart(found)
 
     async def _told(self, question: Ends | OffsetsAt) -> Mapping[Partition, int]:
         try:

@@ -6,7 +6,7 @@ to make and to take apart at a fraction of what a record each would cost.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby, repeat
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
@@ -26,17 +26,6 @@ Offsets = list[tuple[str, int, int]]
 """Topic, partition and offset."""
 
 Headers = tuple[tuple[str, bytes], ...]
-
-
-class RecordApart(Struct, frozen=True, gc=False):
-    """One record; see `pulsebot.stream.base.Record`."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    value: bytes | None
-    headers: Headers
 
 
 class Seek(Struct, tag=True, array_like=True):
@@ -176,12 +165,6 @@ def _run(topic: str, number: int, records: Sequence[Record]) -> Run:
         [record.value for record in records],
         headers if any(headers) else None,
     )
-
-
-def records_of(run: Run) -> Iterable[RecordApart]:
-    """Return the records of a run that came over the line."""
-    each = repeat(run.topic), repeat(run.partition), run.offsets, run.timestamps, run.values
-    return map(RecordApart, *each, repeat(()) if run.headers is None else run.headers)
 
 
 def gaps_of(answer: Found) -> list[Gap]:
