@@ -6,6 +6,7 @@ made. This module must not know where rows come from.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -27,6 +28,16 @@ _COMPOUND = {Type.ANY, Type.ARRAY, Type.JSON, Type.MAP}
 """Types whose values may be lists or maps."""
 
 
+@dataclass(slots=True)
+class _Kept:
+    """One row: its key as JSON, the ends of its window as people read them, and its states."""
+
+    key: str
+    start: str | None
+    end: str | None
+    states: list[Any]
+
+
 class Keeper:
     """Keeps one version of one table."""
 
@@ -39,7 +50,7 @@ class Keeper:
         self._from_ms = 0 if entry.inherits else entry.from_ms
         self._table = Table(plan)
         self._compound = any(output.type in _COMPOUND for output in plan.outputs)
-        self._states: dict[Slot, list[Any]] = {}
+        self._recent: dict[Slot, _Kept] = {}
         self._json: dict[tuple[Any, ...], str] = {}
         self._known = viewtables.keys(connection, self.shape)
         self._bounds: dict[int, str] = {}
@@ -49,20 +60,14 @@ class Keeper:
         if self._from_ms:
             rows = [row for row in rows if row.time_ms >= self._from_ms]
         gathered = self._table.gather(rows)
-        brought, refused = self._admitted(gathered.states)
+        changed, refused = self._changed(connection, gathered.states, revision)
         if gathered.late or refused or gathered.failed:
             viewcatalog.count_lost(
                 connection, self.entry.id, gathered.late, refused, gathered.failed
             )
-        if not brought:
-            return False
-        if self.plan.gap_ms is not None:
-            merged = self._joined(connection, brought, revision)
-        else:
-            merged = self._merged(connection, brought)
-        stored = [self._stored(slot, states, revision) for slot, states in merged.items()]
+        stored = [self._stored(slot, kept, revision) for slot, kept in changed.items()]
         viewtables.write(connection, self.shape, stored)
-        return True
+        return bool(stored)
 
     def close(self, connection: Connection, now_ms: int, revision: int) -> int:
         """Let the windows end that ended by `now_ms`; return how many rows this shows."""
@@ -81,9 +86,46 @@ class Keeper:
         old = viewtables.ended(connection, self.shape, now_ms - self.entry.retention_ms, limit)
         if old:
             viewtables.remove(connection, self.shape, old, revision)
-            self._states.clear()
+            self._recent.clear()
             self._known = viewtables.keys(connection, self.shape)
         return len(old)
+
+    def _changed(
+        self, connection: Connection, brought: Mapping[Slot, list[Any]], revision: int
+    ) -> tuple[dict[Slot, _Kept], int]:
+        """Return the rows as they are now, and how many were refused."""
+        if self.plan.gap_ms is not None:
+            admitted, refused = self._admitted(brought)
+            joined = self._joined(connection, admitted, revision) if admitted else {}
+            return {slot: self._kept(slot, states) for slot, states in joined.items()}, refused
+        recent = self._recent
+        unknown = {slot: states for slot, states in brought.items() if slot not in recent}
+        admitted, refused = self._admitted(unknown)
+        if admitted:
+            self._recall(connection, admitted)
+        merge = self._table.merge
+        changed: dict[Slot, _Kept] = {}
+        for slot, states in brought.items():
+            kept = recent.get(slot)
+            if kept is not None:
+                kept.states = merge(kept.states, states)
+                changed[slot] = kept
+        self._forget_some()
+        return changed, refused
+
+    def _recall(self, connection: Connection, wanted: Iterable[Slot]) -> None:
+        """Have rows at hand, be they in the database or new."""
+        places = {slot: RowAt(self._key(slot), slot.start_ms) for slot in wanted}
+        found = viewtables.states(connection, self.shape, places.values())
+        for slot, at in places.items():
+            states = found.get(at)
+            self._recent[slot] = self._kept(slot, self._table.start() if states is None else states)
+
+    def _forget_some(self) -> None:
+        """Keep the memory within its bounds: what came first goes first."""
+        if len(self._recent) > CACHED:
+            for slot in list(islice(self._recent, len(self._recent) - CACHED // 2)):
+                del self._recent[slot]
 
     def _admitted(self, states: Mapping[Slot, list[Any]]) -> tuple[dict[Slot, list[Any]], int]:
         """Leave out rows whose key would be one too many; return the others, and how many."""
@@ -99,6 +141,12 @@ class Keeper:
             admitted[slot] = state
         return admitted, refused
 
+    def _kept(self, slot: Slot, states: list[Any]) -> _Kept:
+        if not self.shape.windowed:
+            return _Kept(self._key(slot), None, None, states)
+        start, end = self._readable(slot.start_ms), self._readable(slot.end_ms)
+        return _Kept(self._key(slot), start, end, states)
+
     def _key(self, slot: Slot) -> str:
         key = self._json.get(slot.key)
         if key is None:
@@ -106,28 +154,6 @@ class Keeper:
                 self._json.clear()
             key = self._json[slot.key] = viewtables.encoded(slot.key)
         return key
-
-    def _merged(
-        self, connection: Connection, brought: Mapping[Slot, list[Any]]
-    ) -> dict[Slot, list[Any]]:
-        unknown = {
-            slot: RowAt(self._key(slot), slot.start_ms)
-            for slot in brought
-            if slot not in self._states
-        }
-        kept = viewtables.states(connection, self.shape, unknown.values()) if unknown else {}
-        merged: dict[Slot, list[Any]] = {}
-        for slot, state in brought.items():
-            earlier = kept.get(unknown[slot]) if slot in unknown else self._states[slot]
-            merged[slot] = state if earlier is None else self._table.merge(earlier, state)
-        self._remember(merged)
-        return merged
-
-    def _remember(self, merged: Mapping[Slot, list[Any]]) -> None:
-        self._states.update(merged)
-        if len(self._states) > CACHED:
-            for slot in list(islice(self._states, len(self._states) - CACHED // 2)):
-                del self._states[slot]
 
     def _joined(
         self, connection: Connection, brought: Mapping[Slot, list[Any]], revision: int
@@ -153,19 +179,17 @@ class Keeper:
         viewtables.remove(connection, self.shape, absorbed - left, revision)
         return joined
 
-    def _stored(self, slot: Slot, states: list[Any], revision: int) -> StoredRow:
-        values, passes = self._table.outputs(slot, states)
+    def _stored(self, slot: Slot, kept: _Kept, revision: int) -> StoredRow:
+        values, passes = self._table.outputs(slot, kept.states)
         shown = SHOWN if passes else HIDDEN
         _, start_ms, end_ms = slot
         if passes and self.plan.final and end_ms > self.closed_ms:
             shown = WAITING
-        start = end = None
-        if self.shape.windowed:
-            start, end = self._readable(start_ms), self._readable(end_ms)
         if self._compound:
             values = list(map(viewtables.plain, values))
-        packed = viewtables.packed(states)
-        return (self._key(slot), start_ms, end_ms, packed, shown, revision, start, end, *values)
+        packed = viewtables.packed(kept.states)
+        start, end = kept.start, kept.end
+        return (kept.key, start_ms, end_ms, packed, shown, revision, start, end, *values)
 
     def _readable(self, ms: int) -> str:
         text = self._bounds.get(ms)
@@ -181,4 +205,5 @@ class Keeper:
 def shape_of(entry: Entry, plan: TablePlan) -> Shape:
     """Return the columns under which a version is kept."""
     columns = tuple((output.name, output.type.column, output.key) for output in plan.outputs)
-    return Shape(entry.id, entry.name, columns, plan.window is not None)
+    grows = plan.gap_ms is not None
+    return Shape(entry.id, entry.name, columns, plan.window is not None, grows)

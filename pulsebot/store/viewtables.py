@@ -35,12 +35,16 @@ def visible(connection: Connection, name: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The columns of a version: name, SQLite type, and whether it is a part of the key."""
+    """The columns of a version: name, SQLite type, and whether it is a part of the key.
+
+    `grows` says whether the end of a window may move on, as that of a session does.
+    """
 
     view: int
     name: str
     columns: tuple[tuple[str, str, bool], ...]
     windowed: bool
+    grows: bool
 
     @property
     def table(self) -> str:
@@ -166,7 +170,10 @@ def overlapping(
 def write(connection: Connection, shape: Shape, rows: Iterable[StoredRow]) -> None:
     """Write rows, each in the place of what was kept for its key and window."""
     columns = [*_OWN, *(quoted(name) for name, _, _ in shape.columns)]
-    changed = ", ".join(f"{name} = excluded.{name}" for name in columns[2:])
+    # An index over a column that is set is written anew, even where the value stays.
+    set_anew = ["_state", "_shown", "_revision", *(("_end_ms", "WINDOWEND") if shape.grows else ())]
+    set_anew += [quoted(name) for name, _, is_key in shape.columns if not is_key]
+    changed = ", ".join(f"{name} = excluded.{name}" for name in set_anew)
     connection.executemany(
         f"INSERT INTO {shape.table} ({', '.join(columns)}) VALUES"
         f" ({', '.join('?' * len(columns))}) ON CONFLICT DO UPDATE SET {changed}",

@@ -5,13 +5,14 @@ whoever keeps it. So nothing here depends on how rows fell into batches, or on t
 Lateness is judged by each record's own log time, for the same reason.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pulsebot.views.aggregates.base import Order, State
-from pulsebot.views.plan import TablePlan
-from pulsebot.views.windowing import Assign, assignment
+from pulsebot.views.operators import Evaluate
+from pulsebot.views.plan import Applied, TablePlan
+from pulsebot.views.windowing import assignment
 
 WHOLE = (0, 0)
 """The range of a table without windows."""
@@ -57,57 +58,43 @@ class Table:
         self.plan = plan
         self._keep = plan.source.row
         self._grace_ms = plan.grace_ms
-        clause = plan.window
-        self._assign: Assign | None = (
-            assignment(clause, plan.zone) if clause and clause.kind != "SESSION" else None
-        )
+        self._key_of = _key_of(plan.keys)
+        self._steps = [_step(index, applied) for index, applied in enumerate(plan.aggregates)]
+        self._merges = [applied.aggregate.merge for applied in plan.aggregates]
+        self._results = [applied.aggregate.result for applied in plan.aggregates]
+        self._values = [output.value for output in plan.outputs]
+        self._ranges = _ranges(plan)
 
     def gather(self, rows: Iterable[Row]) -> Gathered:
         """Aggregate a batch; in sessions every row is one of its own until `sessions`."""
         gathered = Gathered()
         for row in rows:
             try:
-                if (key := self._key(row)) is not None:
-                    self._add(gathered, key, row)
+                if self._takes(row):
+                    self._add(gathered, row)
             except Exception:  # noqa: BLE001 - one view's fault must not stop the events
                 gathered.failed += 1
         return gathered
 
-    def _key(self, row: Row) -> Key | None:
-        """Return the key of a row, None where the view leaves it out."""
-        plan, subject, time_ms = self.plan, row.row, row.time_ms
-        if self._keep is not None and self._keep(subject, time_ms) is None:
-            return None
-        if plan.where is not None and plan.where(subject, time_ms) is not True:
-            return None
-        return tuple([value(subject, time_ms) for value in plan.keys])
+    def _takes(self, row: Row) -> bool:
+        keep, where = self._keep, self.plan.where
+        if keep is not None and keep(row.row, row.time_ms) is None:
+            return False
+        return where is None or where(row.row, row.time_ms) is True
 
-    def _add(self, gathered: Gathered, key: Key, row: Row) -> None:
-        grace_ms, known = self._grace_ms, gathered.states
-        for start_ms, end_ms in self._ranges(row.time_ms):
-            if grace_ms is not None and row.log_ms >= end_ms + grace_ms:
+    def _add(self, gathered: Gathered, row: Row) -> None:
+        subject, time_ms, _, log_ms, _ = row
+        grace_ms, known, key = self._grace_ms, gathered.states, self._key_of(subject, time_ms)
+        for start_ms, end_ms in self._ranges(time_ms):
+            if grace_ms is not None and log_ms >= end_ms + grace_ms:
                 gathered.late += 1
                 continue
-            slot = Slot(key, start_ms, end_ms)
-            states = known.get(slot)
+            # A plain tuple finds the slot as well, and costs a third of one.
+            states = known.get((key, start_ms, end_ms))  # type: ignore[call-overload]
             if states is None:
-                states = known[slot] = self.start()
-            self._aggregate(states, row)
-
-    def _ranges(self, time_ms: int) -> Iterable[tuple[int, int]]:
-        if self._assign is not None:
-            return self._assign(time_ms)
-        return ((time_ms, time_ms + 1),) if self.plan.gap_ms is not None else (WHOLE,)
-
-    def _aggregate(self, states: list[State], row: Row) -> None:
-        for index, applied in enumerate(self.plan.aggregates):
-            value = True
-            if applied.argument is not None:
-                value = applied.argument(row.row, row.time_ms)
-                if value is None:
-                    continue
-            times = row.times if applied.weighed else 1
-            states[index] = applied.aggregate.add(states[index], value, times, row.order)
+                states = known[Slot(key, start_ms, end_ms)] = self.start()
+            for step in self._steps:
+                step(states, row)
 
     def start(self) -> list[State]:
         """Return the states of no rows."""
@@ -115,10 +102,7 @@ class Table:
 
     def merge(self, left: list[State], right: list[State]) -> list[State]:
         """Return the states of both; either may be changed by it."""
-        return [
-            applied.aggregate.merge(a, b)
-            for applied, a, b in zip(self.plan.aggregates, left, right, strict=True)
-        ]
+        return [merge(a, b) for merge, a, b in zip(self._merges, left, right, strict=True)]
 
     def sessions(self, parts: dict[Slot, list[State]]) -> dict[Slot, list[State]]:
         """Join sessions of a key that are no further apart than the gap."""
@@ -136,9 +120,38 @@ class Table:
 
     def outputs(self, slot: Slot, states: list[State]) -> tuple[list[Any], bool]:
         """Return the values of a row's columns, and whether HAVING lets it show."""
-        plan = self.plan
-        results = [a.aggregate.result(s) for a, s in zip(plan.aggregates, states, strict=True)]
-        result = (*slot.key, *results, slot.start_ms, slot.end_ms)
-        having = plan.having
-        shown = having is None or having(result, slot.start_ms) is True
-        return [output.value(result, slot.start_ms) for output in plan.outputs], shown
+        _, start_ms, end_ms = slot
+        results = [result(state) for result, state in zip(self._results, states, strict=True)]
+        row = (*slot.key, *results, start_ms, end_ms)
+        having = self.plan.having
+        shown = having is None or having(row, start_ms) is True
+        return [value(row, start_ms) for value in self._values], shown
+
+
+def _key_of(keys: Sequence[Evaluate]) -> Callable[[Any, int], Key]:
+    if len(keys) == 1:  # the usual case, in one step
+        [key] = keys
+        return lambda row, ms: (key(row, ms),)
+    return lambda row, ms: tuple([key(row, ms) for key in keys])
+
+
+def _ranges(plan: TablePlan) -> Callable[[int], Iterable[tuple[int, int]]]:
+    clause = plan.window
+    if clause is None:
+        return lambda _ms: (WHOLE,)
+    if clause.kind == "SESSION":
+        return lambda ms: ((ms, ms + 1),)
+    return assignment(clause, plan.zone)
+
+
+def _step(index: int, applied: Applied) -> Callable[[list[State], Row], None]:
+    """Return what adds a row to the state of one aggregate."""
+    add, argument, weighed = applied.aggregate.add, applied.argument, applied.weighed
+
+    def step(states: list[State], row: Row) -> None:
+        subject, time_ms, times, _, order = row
+        value = True if argument is None else argument(subject, time_ms)
+        if value is not None:
+            states[index] = add(states[index], value, times if weighed else 1, order)
+
+    return step

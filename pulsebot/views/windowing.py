@@ -49,19 +49,21 @@ def assignment(clause: WindowClause, zone: ZoneInfo) -> Assign:
 
 
 def _cached(assign: Assign, clause: WindowClause) -> Assign:
-    """Remember answers by quarter of an hour, where all windows begin and end on such."""
+    """Remember answers by quarter of an hour or by minute, where no window begins between two."""
     spans = (clause.size, clause.advance or clause.size)
-    if any(length_ms(span) % QUARTER_MS for span in spans):
+    lengths = [length_ms(span) for span in spans]
+    grain_ms = next((g for g in (QUARTER_MS, MINUTE_MS) if not any(n % g for n in lengths)), None)
+    if grain_ms is None:
         return assign
     known: dict[int, Sequence[Range]] = {}
 
     def find(time_ms: int) -> Sequence[Range]:
-        quarter = time_ms // QUARTER_MS
-        found = known.get(quarter)
+        grain = time_ms // grain_ms
+        found = known.get(grain)
         if found is None:
             if len(known) >= _CACHED:
                 known.clear()
-            found = known[quarter] = assign(quarter * QUARTER_MS)
+            found = known[grain] = assign(grain * grain_ms)
         return found
 
     return find
