@@ -121,8 +121,11 @@ class Feed:
     def _take(self, connection: Connection, records: Sequence[Record]) -> Topics:
         topics = self._refresh(connection)
         now_ms = self._now_ms()
+        if not records:
+            self._advance(connection, now_ms)
+            return topics
         revision = viewcatalog.next_revision(connection)
-        letters: dict[int, DeadLetter] = {}
+        letters: dict[tuple[str, int, int], DeadLetter] = {}  # each once, whatever views read it
         for keeper in self._keepers.values():
             rows: list[Row] = []
             for record in records:
@@ -131,13 +134,19 @@ class Feed:
                 try:
                     rows.append(row_of(keeper.plan.source, record))
                 except InvalidEvent as error:
-                    letters[record.offset] = letter_of(record, str(error), now_ms)
+                    place = record.topic, record.partition, record.offset
+                    letters[place] = letter_of(record, str(error), now_ms)
             keeper.take(connection, rows, revision)
-            if not records:  # all was read that there is: time has passed for these views
-                keeper.close(connection, now_ms, revision)
         deadletters.add(connection, list(letters.values()))
         feeds.save(connection, reached(records))
         return topics
+
+    def _advance(self, connection: Connection, now_ms: int) -> None:
+        """Let time pass: all was read that there is. Changes nothing where no window ends."""
+        if due := [k for k in self._keepers.values() if k.due(connection, now_ms)]:
+            revision = viewcatalog.next_revision(connection)
+            for keeper in due:
+                keeper.close(connection, now_ms, revision)
 
 
 def reading(settings: Settings, topics: Topics) -> Reader:
