@@ -10,6 +10,9 @@ from pulsebot.civil import local_time, zone_of
 from pulsebot.materialize.answer import Answer
 from pulsebot.materialize.backfill import Progress
 from pulsebot.materialize.definitions import Definitions, definitions, query_of
+from pulsebot.materialize.relation import relation
+from pulsebot.materialize.selection import reads, selection
+from pulsebot.phrases import plural
 from pulsebot.store import viewcatalog
 from pulsebot.store.database import Connection
 from pulsebot.store.viewcatalog import Entry
@@ -98,6 +101,9 @@ class Describer:
             if not isinstance(asked, Query):
                 raise InvalidSql("EXPLAIN needs a name or a SELECT", Place())
             query = asked
+            if isinstance(target, Query) and (view := relation(connection, reads(target)[0])):
+                selection(target, view)
+                return Answer(f"reads the rows of {view.name}; EXPLAIN {view.name} tells of those")
         plan = table_plan(query, known.sources, self._zone)
         return Answer("\n".join(_explained(plan)))
 
@@ -105,9 +111,11 @@ class Describer:
 def _explained(plan: TablePlan) -> list[str]:
     source = " → ".join([*plan.source.parents, plan.source.name])
     window = plan.window
-    lines = [f"reads {source}: events of kind {plan.source.kind}"]
+    kind, topic = plan.source.kind, plan.source.topic
+    lines = [f"reads {source}: {f'records of {topic}' if topic else f'events of kind {kind}'}"]
     lines.append("rows are filtered by WHERE" if plan.where else "all rows")
-    lines.append(f"grouped by {len(plan.keys)} keys; {len(plan.aggregates)} aggregates")
+    grouped = plural(len(plan.keys), "key") if plan.keys else "nothing"
+    lines.append(f"grouped by {grouped}; {plural(len(plan.aggregates), 'aggregate')}")
     if window:
         lines.append(f"{window.kind} windows of {window.size}, days of {plan.zone.key}")
     how = "groups of equal triggers, by minute" if plan.attributes is not None else "single events"

@@ -99,7 +99,7 @@ class Desk:
         name, _ = reads(query)
         found = await self._around.database.read(relation, name)
         if found is None:
-            raise unknown_view(query, await self._around.database.read(names))
+            raise await self._around.database.read(_unknown_view, query)
         return found
 
     async def create(self, create: Create, origin: str = "") -> Answer:
@@ -213,6 +213,11 @@ class Desk:
             delete(connection, entry)
         viewtables.hide(connection, name)
         return Answer(f"{drop.kind.capitalize()} {name} is gone.")
+
+
+def _unknown_view(connection: Connection, query: Query) -> InvalidSql:
+    sources = known_to(connection).sources.values()
+    return unknown_view(query, names(connection), [s.name for s in sources if s.lookup is None])
 
 
 _WORDS = {"STREAM": "Stream", "LOOKUP": "Lookup table"}

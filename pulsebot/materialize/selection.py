@@ -71,10 +71,13 @@ def reads(query: Query) -> tuple[str, exp.Table]:
     return table.name if table.this.args.get("quoted") else table.name.upper(), table
 
 
-def unknown(query: Query, names: Iterable[str]) -> InvalidSql:
+def unknown(query: Query, names: Iterable[str], streams: Iterable[str]) -> InvalidSql:
     """Return the error about a name that is no view."""
     name, table = reads(query)
-    return InvalidSql(f"there is no view {name}{nearest(name, names)}", query.place(table))
+    said = f"there is no view {name}{nearest(name, names)}"
+    if name in streams:
+        said = f"{name} is a stream: CREATE TABLE of it, or follow it by EMIT CHANGES"
+    return InvalidSql(said, query.place(table))
 
 
 def selection(query: Query, relation: Relation) -> Selection:

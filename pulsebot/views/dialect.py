@@ -4,6 +4,7 @@ Each statement has a reader of its own, so nothing is accepted that is not under
 module must not know which streams, columns or functions there are.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
@@ -54,6 +55,8 @@ def _create(parser: Grammar.Parser) -> Create:
     parser.need("CREATE")
     replace = parser.take("OR", "REPLACE")
     kind = cast("Literal['TABLE', 'STREAM']", parser.choose("TABLE", "STREAM"))
+    if parser.take("IF", "NOT", "EXISTS"):
+        raise parser.wrong(f"IF NOT EXISTS is not supported; say CREATE OR REPLACE {kind}")
     name = parser.name()
     columns = _columns(parser) if parser.at_word("(") else ()
     options = parser.options() if parser.take("WITH") else {}
@@ -84,6 +87,11 @@ def _columns(parser: Grammar.Parser) -> tuple[ColumnDefinition, ...]:
     columns: list[ColumnDefinition] = []
     while True:
         name, kind = parser.name(), parser.name()
+        if parser.at_word("<"):
+            raise parser.wrong(f"lists and maps have no types here: {name} JSON")
+        if parser.take("("):  # VARCHAR(20), DECIMAL(10, 2): sizes bound nothing
+            while parser.take(",") or not parser.take(")"):
+                parser.number()
         key = parser.take("PRIMARY", "KEY") or parser.take("KEY")
         columns.append(ColumnDefinition(name, kind.text, key))
         if not parser.take(","):
@@ -151,7 +159,7 @@ def parse(text: str) -> list[Statement]:
     except ParseError as error:
         raise _translated(error) from None
     except TokenError as error:
-        raise InvalidSql(_first_line(error), Place()) from None
+        raise _untokenized(text, error) from None
     except RecursionError:
         raise InvalidSql("nested too deeply", Place()) from None
     return [cast("Statement", statement) for statement in found if statement is not None]
@@ -165,30 +173,59 @@ def parse_one(text: str) -> Statement:
     return statements[0]
 
 
+_OPENS, _CLOSES = frozenset({"(", "[", "{", "CASE"}), frozenset({")", "]", "}", "END"})
+_SIGNS = frozenset({"-", "+", "~"})
+_APART = frozenset({",", "AND", "OR", "WHEN", "THEN", "ELSE", "FROM", "WHERE", "HAVING"})
+"""What ends the operand of a NOT."""
+
+
 def _bounded(tokens: list[Token], text: str) -> None:
     """Refuse what would keep the parser busy: it must never take a second."""
     if len(tokens) > MAX_TOKENS:
         raise InvalidSql(f"{len(tokens)} words; {MAX_TOKENS} at the most", Place())
-    depth = 0
+    levels, before = [0], ""  # how many NOT and signs stand before an operand, within each bracket
     for token in tokens:
-        opens = token.text in {"(", "[", "{"} or token.text.upper() in {
-            "CASE",
-            "NOT",
-            "-",
-            "+",
-            "~",
-        }
-        depth += opens - (token.text.upper() in {")", "]", "}", "END"})
-        if depth > MAX_DEPTH:
+        word = token.text.upper()
+        if word == ";":
+            levels = [0]
+        elif word in _OPENS:
+            levels.append(0)
+        elif word in _CLOSES:
+            levels = levels[:-1] or [0]
+        elif word == "NOT" or (word in _SIGNS and before in _SIGNS | {"NOT"}):
+            levels[-1] += 1
+        elif word in _APART:
+            levels[-1] = 0
+        before = word
+        if sum(levels) + len(levels) > MAX_DEPTH:
             raise InvalidSql("nested too deeply", Place.at(text, token.start))
+
+
+_CLOSED = re.compile(r"--[^\n]*|/\*.*?\*/|'[^']*'|\"[^\"]*\"|`[^`]*`", re.DOTALL)
+_BEGINS = re.compile(r"/\*|['\"`]")
+
+
+def _untokenized(text: str, error: TokenError) -> InvalidSql:
+    """Return the error about what keeps a text from being words: mostly a quote left open."""
+    if begins := _BEGINS.search(_CLOSED.sub(lambda match: " " * len(match[0]), text)):
+        said = f"what begins here with {begins[0]} does not end"
+        return InvalidSql(said, Place.at(text, begins.start()))
+    return InvalidSql(_first_line(error), Place())
 
 
 def _translated(error: ParseError) -> InvalidSql:
     first: dict[str, Any] = error.errors[0] if error.errors else {}
-    place = Place(int(first.get("line") or 1), int(first.get("col") or 1))
-    said = str(first.get("description") or _first_line(error))
     near = str(first.get("highlight") or "")
-    return InvalidSql(f"{said[0].lower()}{said[1:]}" + (f", at `{near}`" if near else ""), place)
+    place = Place(int(first.get("line") or 1), max(int(first.get("col") or 1) - len(near) + 1, 1))
+    rest = str(first.get("end_context") or "").lstrip()
+    found = f"not `{near}`" if rest and not rest.startswith(";") else f"after `{near}`"
+    said = str(first.get("description") or _first_line(error))
+    if said.startswith("Required keyword"):
+        return InvalidSql(f"expected a value, {found}", place)
+    if said.startswith("Invalid expression"):
+        return InvalidSql(f"expected an operator, a clause, `;` or the end, not `{near}`", place)
+    said = said.replace("Expecting", "expected")
+    return InvalidSql(f"{said[0].lower()}{said[1:]}" + (f", {found}" if near else ""), place)
 
 
 def _first_line(error: SqlglotError) -> str:

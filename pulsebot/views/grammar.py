@@ -21,6 +21,9 @@ from pulsebot.views.statement import (
     WindowClause,
 )
 
+MAX_LEVELS = 100
+"""Expressions within expressions: each AND of a chain holds the one before it."""
+
 _EMIT = TokenType.QUALIFY  # of clauses that this dialect lacks, so the token is free
 _UNITS: tuple[Unit, ...] = get_args(Unit)
 _FREED = {"QUALIFY", "PRIMARY KEY"}
@@ -65,6 +68,7 @@ class Grammar(Dialect):
             TokenType.DOT: None,
             TokenType.ARROW: lambda self, this, key: exp.JSONExtract(this=this, expression=key),  # noqa: ARG005 - the shape that sqlglot calls
         }
+        LAMBDAS: ClassVar[dict[Any, Any]] = {}  # `->` takes a field, within a function too
         QUERY_MODIFIER_PARSERS: ClassVar[dict[Any, Any]] = {
             token: BaseParser.QUERY_MODIFIER_PARSERS[token]
             for token in (
@@ -184,6 +188,7 @@ class Grammar(Dialect):
             select = self._parse_select()
             if not isinstance(select, exp.Select):
                 raise self.wrong("only one SELECT is supported: no UNION, no sub-query")
+            self._shallow(select)
             windows, emit = select.args.get("windows"), select.args.get("qualify")
             select.set("windows", None)
             select.set("qualify", None)
@@ -193,6 +198,15 @@ class Grammar(Dialect):
                 window=windows[0].args["clause"] if windows else None,
                 emit=emit.args["what"] if emit else None,
             )
+
+        def _shallow(self, select: exp.Select) -> None:
+            """Refuse what could not be walked by functions that call themselves."""
+            level: list[exp.Expr] = [select]
+            for _ in range(MAX_LEVELS):
+                level = [part for node in level for part in node.iter_expressions()]
+            if level:
+                said = f"more than {MAX_LEVELS} levels; many values go into IN ('a', 'b')"
+                raise InvalidSql(said, Place.of(level[0], self.sql))
 
         def options(self) -> Options:
             """Read `(NAME = value, …)`."""

@@ -52,8 +52,9 @@ def _field(path: str) -> Evaluate:
 
 
 def _data(row: Any, _ms: int) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(row.data)
-    return fields
+    """Return what is known of an event, defaults too: its columns have them as well."""
+    fields = msgspec.structs.asdict(row.data)
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _attribute(name: str, kind: Type, path: str) -> Column:

@@ -143,6 +143,10 @@ async def test_texts_of_times_mean_the_zone_of_the_view(desk: Desk) -> None:
         ("SELECT COUNT FROM PER_DAY EMIT CHANGES", "has no end"),
         ("SELECT COUNT FROM PER_DAY WINDOW TUMBLING (SIZE 1 DAY)", "belongs into CREATE TABLE"),
         ("SELECT 1", "a query reads one view"),
+        ("SELECT * FROM SERVICE_TRIGGER", "column 15: SERVICE_TRIGGER is a stream: CREATE TABLE"),
+        ("SELECT 'svc-a FROM PER_DAY", "column 8: what begins here with ' does not end"),
+        ("SELECT COUNT FROM PER_DAY WHERE ((", r"column 34: expected a value, after `\(`"),
+        ("SELECT COUNT FROM PER_DAY OFFSET 1", "column 27: expected an operator, .* not `OFFSET`"),
     ],
 )
 async def test_mistakes_are_named(desk: Desk, query: str, said: str) -> None:
