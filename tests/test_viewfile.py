@@ -105,3 +105,59 @@ def test_texts_are_told_apart_by_case() -> None:
     """`'A'` is another text than `'a'`."""
     one = "CREATE TABLE T AS SELECT COUNT(*) FROM SERVICE_TRIGGER WHERE SERVICE_ID = 'A'"
     assert meaning(one) != meaning(one.replace("'A'", "'a'"))
+
+
+@pytest.mark.parametrize(
+    ("window", "told"),
+    [
+        ("HOPPING (SIZE 1 DAY, ADVANCE BY 1 SECOND)", "in 86,400 windows; ADVANCE BY 288 SECONDS"),
+        ("HOPPING (SIZE 1 HOUR, ADVANCE BY 2 HOURS)", "ADVANCE BY 2 HOURS leaves gaps"),
+        ("TUMBLING (SIZE 100000 MONTHS)", "100000 MONTHS is too long"),
+        ("SESSION (99999 WEEKS)", "99999 WEEKS is too long"),
+    ],
+)
+def test_windows_that_could_not_be_kept_are_refused(tmp_path: Path, window: str, told: str) -> None:
+    """Before a view is built: one event in 86,400 windows held up all others."""
+    (tmp_path / "a.sql").write_text(f"{FIRST}\nWINDOW {window} GROUP BY SERVICE_ID")
+    [problem] = said(tmp_path)
+    assert problem.startswith("a.sql:2:1: ")
+    assert told in problem
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ('SERVICE_ID AS "windowstart", COUNT(*)', "a column cannot be called windowstart"),
+        ('SERVICE_ID AS "end", COUNT(*)', "a column cannot be called end"),
+        ('SERVICE_ID AS "a\x00b", COUNT(*)', "a column cannot be called"),
+    ],
+)
+def test_columns_that_the_database_could_not_tell_apart_are_refused(
+    tmp_path: Path, columns: str, told: str
+) -> None:
+    """They failed only when the bot came to make the view."""
+    select = FIRST.replace("SERVICE_ID, COUNT(*)", columns)
+    (tmp_path / "a.sql").write_text(f"{select} GROUP BY SERVICE_ID")
+    [problem] = said(tmp_path)
+    assert told in problem
+
+
+def test_only_windows_are_ever_final(tmp_path: Path) -> None:
+    """Without a window nothing ends, and nothing would ever be shown."""
+    (tmp_path / "a.sql").write_text(f"{FIRST} GROUP BY SERVICE_ID EMIT FINAL")
+    assert "EMIT FINAL needs a WINDOW" in said(tmp_path)[0]
+
+
+def test_a_long_file_is_no_deep_one(tmp_path: Path) -> None:
+    """NOT and signs count where they nest, not from one statement or operand to the next."""
+    where = "WHERE NAME IS NOT NULL AND COUNT - 1 - 1 > -1 GROUP BY SERVICE_ID HAVING COUNT(*) > 1"
+    views = [f"{FIRST.replace('PER_DAY', f'T{n}')} {where};" for n in range(50)]
+    (tmp_path / "a.sql").write_text("\n".join(views))
+    assert len(load_rules([tmp_path], chats=()).views) == 50
+
+
+def test_a_chain_without_end_is_refused(tmp_path: Path) -> None:
+    """What would exhaust the stack when it is walked: in words, with its place."""
+    chain = " OR ".join(f"SERVICE_ID = 's{n}'" for n in range(500))
+    (tmp_path / "a.sql").write_text(f"{FIRST} WHERE {chain} GROUP BY SERVICE_ID")
+    assert said(tmp_path) == ["a.sql:1:80: more than 100 levels; many values go into IN ('a', 'b')"]

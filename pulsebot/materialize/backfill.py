@@ -20,8 +20,12 @@ from pulsebot.store.database import Connection, Database
 from pulsebot.store.viewcatalog import Reach
 from pulsebot.stream.base import Partition, Reader, Record
 from pulsebot.views.plan import TablePlan
+from pulsebot.views.windowing import overlap
 
 BATCH = 4_000
+CHANGED = 40_000
+"""Rows of a view that a piece changes at the most: live events wait for its transaction."""
+
 POLL_S = 0.5
 PATIENCE = 30
 """Empty reads in a row after which what live consumed and we cannot find is taken as gone."""
@@ -47,6 +51,7 @@ class Backfill:
         self.view = view
         self.progress = Progress(0, 0)
         self._plan = plan
+        self._batch = min(BATCH, CHANGED // (overlap(plan.window) if plan.window else 1))
         self._sieve = sieve
         self._ahead_ms = clock.future // timedelta(milliseconds=1)
         self._now_ms = now_ms
@@ -90,7 +95,7 @@ class Backfill:
         return start
 
     async def _read(self, reader: Reader) -> Sequence[Record]:
-        records = await reader.read(max_records=BATCH, timeout_s=POLL_S)
+        records = await reader.read(max_records=self._batch, timeout_s=POLL_S)
         self._empty = 0 if records else self._empty + 1
         if not records:
             self._begins = await reader.offsets_at(0)

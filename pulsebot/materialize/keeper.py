@@ -16,7 +16,7 @@ from pulsebot.store.database import Connection
 from pulsebot.store.viewcatalog import Entry
 from pulsebot.store.viewtables import HIDDEN, SHOWN, WAITING, RowAt, Shape, StoredRow
 from pulsebot.views.datatype import Type
-from pulsebot.views.plan import TablePlan
+from pulsebot.views.plan import Output, TablePlan
 from pulsebot.views.table import Row, Slot, Table
 
 CACHED = 50_000
@@ -204,6 +204,11 @@ class Keeper:
 
 def shape_of(entry: Entry, plan: TablePlan) -> Shape:
     """Return the columns under which a version is kept."""
-    columns = tuple((output.name, output.type.column, output.key) for output in plan.outputs)
+    columns = tuple((output.name, _column(output), output.key) for output in plan.outputs)
     grows = plan.gap_ms is not None
     return Shape(entry.id, entry.name, columns, plan.window is not None, grows)
+
+
+def _column(output: Output) -> str:
+    """Return a column's type; keys of any type are texts, since people look for texts."""
+    return output.type.column or ("TEXT" if output.key else "")

@@ -22,11 +22,11 @@ class Type(StrEnum):
 
     @property
     def column(self) -> str:
-        """The type of a SQLite column that holds such values."""
-        return {Type.BOOLEAN: "INTEGER", Type.BIGINT: "INTEGER", Type.DOUBLE: "REAL"}.get(
-            self, "TEXT"
-        )
+        """The type of a SQLite column that holds such values; none where it keeps each as is."""
+        return _COLUMNS.get(self, "TEXT")
 
+
+_COLUMNS = {Type.BOOLEAN: "INTEGER", Type.BIGINT: "INTEGER", Type.DOUBLE: "REAL", Type.ANY: ""}
 
 SPELLINGS = {
     "BOOLEAN": Type.BOOLEAN,

@@ -24,8 +24,18 @@ OWN = frozenset(_OWN.split()) | frozenset(BUILT_IN)
 """The built-in streams, and what the database's schema names; a test holds them together."""
 
 
+MAX_NAME = 100
+
+
+def is_readable(name: str) -> bool:
+    """Tell whether a name can be read, and can stand in a database."""
+    return name.isprintable() and 0 < len(name) <= MAX_NAME
+
+
 def check_name(name: Name) -> None:
     """Raise InvalidSql, with the name's place, where a name is taken for good."""
+    if not is_readable(name.text):
+        raise InvalidSql(f"a name has 1 to {MAX_NAME} characters that print", name.place)
     upper = name.text.upper()
     if upper in OWN:
         raise InvalidSql(f"{name} is one of pulsebot's own names; choose another", name.place)

@@ -4,6 +4,7 @@ Everything that can be wrong with it is found here. This module must not know wh
 where.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,15 +24,18 @@ from pulsebot.views.expression import (
     compile_expression,
     every,
 )
+from pulsebot.views.naming import is_readable
 from pulsebot.views.place import InvalidSql, Place, nearest
 from pulsebot.views.plan import Applied, Output, TablePlan
 from pulsebot.views.reading import CALLABLE, Reading, default_name
 from pulsebot.views.source import Source
 from pulsebot.views.statement import Query
+from pulsebot.views.value import plain_number
 
 MAX_OUTPUTS = 50
 BOUNDS = ("WINDOWSTART", "WINDOWEND")
-_TAKEN = {*BOUNDS, "WINDOWSTART_MS", "WINDOWEND_MS"}
+_TAKEN = {*BOUNDS, "WINDOWSTART_MS", "WINDOWEND_MS", "END"}
+"""Columns that every view has; an index of its table is called END."""
 
 
 def table_plan(query: Query, sources: Mapping[str, Source], zone: ZoneInfo) -> TablePlan:
@@ -45,6 +49,7 @@ class _Planner:
         self._reading = reading = Reading(query, sources)
         self._select, self._source, self._scope = reading.select, reading.source, reading.scope
         self._zone = reading.zone(zone)
+        self._check_window()
         self._groups = [self._ungrouped(g) for g in _parts(self._select.args.get("group"))]
         self._aggregates: list[Applied] = []
         self._arguments: list[Compiled] = []
@@ -53,6 +58,13 @@ class _Planner:
 
     def wrong(self, message: str, node: exp.Expr) -> InvalidSql:
         return self._reading.wrong(message, node)
+
+    def _check_window(self) -> None:
+        window = self._query.window
+        if window is None and self._query.emit == "FINAL":
+            raise self.wrong("EMIT FINAL needs a WINDOW: nothing else ever ends", self._select)
+        if window is not None and (said := windowing.fault(window)):
+            raise InvalidSql(said, window.place)
 
     def table(self) -> TablePlan:
         where = self._reading.where()
@@ -65,7 +77,7 @@ class _Planner:
         return TablePlan(
             source=self._source,
             where=where.value if where else None,
-            keys=tuple(key.value for key in keys),
+            keys=tuple(_as_one(key) for key in keys),
             aggregates=tuple(self._aggregates),
             outputs=_named_apart([self._compiled_output(*output) for output in outputs]),
             having=self._compiled_having(having),
@@ -96,7 +108,7 @@ class _Planner:
         """Return name, rewritten expression, original, and whether it is a key."""
         inner = item.this if isinstance(item, exp.Alias) else item
         name = item.alias if isinstance(item, exp.Alias) else default_name(inner)
-        if name.startswith("_") or name in _TAKEN:
+        if name.startswith("_") or name.upper() in _TAKEN or not is_readable(name):
             raise self.wrong(f"a column cannot be called {name}; choose another name: … AS N", item)
         return name, self._rewritten(inner), inner, inner in self._groups
 
@@ -164,7 +176,10 @@ class _Planner:
 
     def _having(self) -> tuple[exp.Expr, exp.Expr] | None:
         having = self._select.args.get("having")
-        return (self._rewritten(having.this), having.this) if having else None
+        if having is None:
+            return None
+        meant = having.this.transform(self._selected)
+        return self._rewritten(meant), meant
 
     def _add_bounds(self) -> None:
         if self._query.window:
@@ -220,14 +235,24 @@ class _Planner:
         return every([self._source.row_reads, *(part.attributes for part in parts)])
 
     def _ungrouped(self, node: exp.Expr) -> exp.Expr:
-        """Return what GROUP BY means: an alias stands for the selected expression."""
-        inner = node.this if isinstance(node, exp.Paren) else node
-        if isinstance(inner, exp.Column) and inner.name not in self._scope.columns:
+        return self._selected(node.this if isinstance(node, exp.Paren) else node)
+
+    def _selected(self, node: exp.Expr) -> exp.Expr:
+        """Return what GROUP BY and HAVING mean: an alias stands for the selected expression."""
+        if isinstance(node, exp.Column) and node.name not in self._scope.columns:
             for item in self._select.expressions:
-                if isinstance(item, exp.Alias) and item.alias == inner.name:
+                if isinstance(item, exp.Alias) and item.alias == node.name:
                     meant: exp.Expr = item.this
                     return meant
-        return inner
+        return node
+
+
+def _as_one(key: Compiled) -> Evaluate:
+    """Let equal numbers and truths of several types be one key, as they are one in a batch."""
+    if key.type not in {Type.ANY, Type.DOUBLE}:
+        return key.value
+    value = key.value
+    return lambda row, ms: plain_number(value(row, ms))
 
 
 def _parts(group: exp.Expr | None) -> list[exp.Expr]:
@@ -247,11 +272,12 @@ def _nth(index: int) -> Evaluate:
 
 
 def _named_apart(outputs: list[Output]) -> tuple[Output, ...]:
-    """Give the second and further columns of one name a number."""
-    seen: dict[str, int] = {}
+    """Give further columns of one name a number; SQLite does not look at upper and lower case."""
+    taken: set[str] = set()
     apart = []
     for output in outputs:
-        count = seen[output.name] = seen.get(output.name, 0) + 1
-        name = output.name if count == 1 else f"{output.name}_{count}"
+        names = (f"{output.name}_{count}" for count in itertools.count(2))
+        name = next(n for n in itertools.chain([output.name], names) if n.upper() not in taken)
+        taken.add(name.upper())
         apart.append(Output(name, output.type, output.value, key=output.key))
     return tuple(apart)

@@ -32,6 +32,14 @@ def bounded(number: float) -> int | float | None:
 _DOUBLE_BITS = 1023
 
 
+def plain_number(value: Value) -> Value:
+    """Return the whole number that equals a truth or a double, anything else as it is."""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        whole = int(value)
+        return whole if abs(whole) <= MAX_BIGINT else value
+    return value
+
+
 def fit(value: Value, depth: int = _MAX_DEPTH) -> Value:
     """Return a value that can be kept; what cannot be is NULL."""
     if value is None or isinstance(value, bool | str):

@@ -15,8 +15,10 @@ from pulsebot.window import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
 
 UNIT_MS = {"MILLISECOND": 1, "SECOND": 1000, "MINUTE": MINUTE_MS, "HOUR": HOUR_MS, "DAY": DAY_MS}
 
-MAX_OVERLAP = 1_000
-"""Hopping windows that one moment may belong to."""
+MAX_OVERLAP = 300
+"""Hopping windows that one moment may belong to: each event changes as many rows."""
+
+_LONGEST_MS = 36_600 * DAY_MS
 
 Range = tuple[int, int]
 Assign = Callable[[int], Sequence[Range]]
@@ -29,6 +31,25 @@ def length_ms(span: Span) -> int:
     """Return a nominal length: a day of 24 hours, a month of 31 days."""
     days = {"WEEK": 7, "MONTH": 31}.get(span.unit)
     return span.count * (days * DAY_MS if days else UNIT_MS[span.unit])
+
+
+def overlap(clause: WindowClause) -> int:
+    """Return how many windows a moment belongs to, at the most; days count 24 hours."""
+    return -(-length_ms(clause.size) // length_ms(clause.advance or clause.size))
+
+
+def fault(clause: WindowClause) -> str | None:
+    """Return why these windows cannot be kept, None where they can."""
+    size, advance = clause.size, clause.advance
+    for span in (size, advance, clause.grace, clause.retention):
+        if span and length_ms(span) > _LONGEST_MS:
+            return f"{span} is too long; a window may have 100 years"
+    if advance and length_ms(advance) > length_ms(size):
+        return f"ADVANCE BY {advance} leaves gaps between windows of {size}; at most SIZE"
+    if (count := overlap(clause)) > MAX_OVERLAP:
+        least = -(-length_ms(size) // (MAX_OVERLAP * 1000))
+        return f"a moment would be in {count:,} windows; ADVANCE BY {least} SECONDS or more"
+    return None
 
 
 def is_civil(span: Span) -> bool:

@@ -78,3 +78,31 @@ async def test_a_name_that_means_something_else_is_refused(
         [kept] = await opened.desk.execute("SELECT * FROM DIRECT")
         assert kept.columns == ("N",)
         await opened.desk.execute("DESCRIBE LONE")
+
+
+async def test_columns_of_one_name_get_numbers_whatever_their_case(tmp_path: Path) -> None:
+    """SQLite takes `count` and `COUNT` for one, and a name with a number may be there too."""
+    async with app.opened(site(tmp_path), NO_RULES) as opened, opened.reader:
+        await opened.desk.execute(
+            "CREATE TABLE T AS SELECT SERVICE_ID AS COUNT_2, COUNT(*),"
+            ' COUNT(*) AS "count", COUNT(*) FROM SERVICE_TRIGGER GROUP BY SERVICE_ID'
+        )
+        await opened.desk.builder.built()
+        [kept] = await opened.desk.execute("SELECT * FROM T")
+        assert kept.columns == ("COUNT_2", "COUNT", "count_3", "COUNT_4")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("EXPLAIN SELECT N FROM DIRECT", "reads the rows of DIRECT; EXPLAIN DIRECT tells of those"),
+        ("EXPLAIN DIRECT", "grouped by nothing; 1 aggregate"),
+        ("EXPLAIN FAR", "grouped by 1 key; 1 aggregate"),
+    ],
+)
+async def test_explain_tells_of_queries_and_of_views(tmp_path: Path, asked: str, told: str) -> None:
+    """A query reads a view's rows; a view reads a stream."""
+    async with app.opened(site(tmp_path), NO_RULES) as opened, opened.reader:
+        await opened.desk.execute(MADE)
+        [answer] = await opened.desk.execute(asked)
+        assert told in answer.said.splitlines()

@@ -93,6 +93,26 @@ def test_order_repetition_and_batches_do_not_matter(
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize("durations", [[None, 0.0], [0.0, None]])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_equal_keys_are_one_whichever_came_first(
+    tmp_path: Path, durations: list[float | None], batch: int
+) -> None:
+    """0 and 0.0, in one batch or in two; a number out of JSON stays one, defaults are there."""
+    select = (
+        "SELECT COALESCE(DURATION_MS, 0) AS D, MAX(DATA->'count') AS M, COUNT(*)"
+        " FROM SERVICE_TRIGGER GROUP BY COALESCE(DURATION_MS, 0)"
+    )
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    with keeping(tmp_path / "a.db", select) as made:
+        told = [TriggerData(duration_ms=duration) for duration in durations]
+        records = [made.record(events.trigger("svc-a", noon, data)) for data in told]
+        for index in range(0, 2, batch):
+            made.apply(records[index : index + batch])
+        assert shown(made) == [(0.0, 1, 2)]
+        assert made.connection.execute("SELECT _key FROM view_1").fetchall() == [("[0]",)]
+
+
 def test_late_rows_count_unless_a_grace_period_has_ended(tmp_path: Path) -> None:
     """Lateness is judged by the record's log time; what came too late is counted as such."""
     window = "WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 30 MINUTES)"

@@ -3,6 +3,9 @@
 from typing import ClassVar
 
 from pulsebot.views.aggregates.base import Order, State, Value
+from pulsebot.views.value import rank
+
+_PLAIN = frozenset({int, float, str})
 
 
 class Least:
@@ -20,7 +23,7 @@ class Least:
         return self.merge(state, value)
 
     def merge(self, left: State, right: State) -> State:
-        """Return the smaller of both; values that do not compare do so by their types' names."""
+        """Return the smaller of both, of any types: whichever came first."""
         if left is None or right is None:
             return right if left is None else left
         return left if self._before(left, right) else right
@@ -30,10 +33,9 @@ class Least:
         return state
 
     def _before(self, left: State, right: State) -> bool:
-        try:
-            return bool(left <= right)
-        except TypeError:
-            return type(left).__name__ <= type(right).__name__
+        if type(left) is type(right) in _PLAIN and left != right:  # the usual case, in one step
+            return bool(left < right)
+        return rank(left) <= rank(right)
 
 
 class Greatest(Least):

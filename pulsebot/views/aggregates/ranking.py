@@ -1,22 +1,15 @@
 """TOPK, TOPKDISTINCT, COLLECT_SET: the greatest values, with and without repetition."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, ClassVar
 
 from pulsebot.views.aggregates.base import Order, State, Value, constant
+from pulsebot.views.value import rank
 
 MAX_K = 100
 MAX_SET = 1_000
 """Values of a COLLECT_SET; the smallest are kept."""
-
-
-def rank(value: Value) -> tuple[str, Any]:
-    """Return what values of any type are ordered by: numbers among themselves, texts too."""
-    if isinstance(value, bool):
-        return "boolean", value
-    if isinstance(value, int | float):
-        return "number", value
-    return ("text", value) if isinstance(value, str) else ("~", repr(value))
 
 
 class TopK:
@@ -52,7 +45,7 @@ class TopKDistinct(TopK):
 
     def merge(self, left: list[Value], right: list[Value]) -> list[Value]:
         """Return the greatest of both."""
-        return super().merge(_different(left, []), _different(right, left))
+        return _different([*left, *right])[::-1][: self._k]
 
 
 class CollectSet:
@@ -71,18 +64,14 @@ class CollectSet:
 
     def merge(self, left: list[Value], right: list[Value]) -> list[Value]:
         """Return the smallest of both."""
-        return sorted([*left, *_different(right, left)], key=rank)[:MAX_SET]
+        return _different([*left, *right])[:MAX_SET]
 
     def result(self, state: list[Value]) -> list[Value]:
         """Return the values."""
         return state
 
 
-def _different(values: list[Value], known: list[Value]) -> list[Value]:
-    seen = {rank(value) for value in known}
-    different = []
-    for value in values:
-        if rank(value) not in seen:
-            seen.add(rank(value))
-            different.append(value)
-    return different
+def _different(values: list[Value]) -> list[Value]:
+    """Return different values, smallest first; of equal numbers the one that `rank` puts first."""
+    ranked = sorted(values, key=rank)
+    return [next(equal) for _, equal in groupby(ranked, key=lambda value: rank(value)[:2])]
