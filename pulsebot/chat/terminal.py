@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table as Grid
@@ -37,6 +38,9 @@ STYLES: dict[Severity, str] = {
     "critical": "bold red",
     "resolved": "green",
 }
+FOLDED = 24
+"""Columns of a terminal in which a long text can still be read."""
+
 CODE_LINES = 16
 """A longer stack is shown by its first and last lines; both ends matter, by language."""
 
@@ -163,6 +167,19 @@ def grid(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Renderab
     for row in rows:
         grid.add_row(*(Line(visible(cell), overflow="fold") for cell in row))
     return grid
+
+
+def upright(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> RenderableType:
+    """Render each row as lines of name and value, where a grid would be too wide to be read."""
+    blocks = [_rows(zip(header, row, strict=True)) for row in rows]
+    return Group(*(part for block in blocks for part in (block, Line())))
+
+
+def fits(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...], width: int) -> bool:
+    """Tell whether a grid can be read at a width: at most its widest column is folded."""
+    columns = zip(header, *rows, strict=True)
+    widths = sorted(max(cell_len(visible(cell)) for cell in column) for column in columns)
+    return sum(widths[:-1]) + min(widths[-1], FOLDED) + 2 * (len(widths) - 1) <= width
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,13 +41,13 @@ class Describer:
         if show.what == "STREAMS":
             made = [(e.name, _one_line(e.statement)) for e in entries if e.kind == "STREAM"]
             return Answer("", ("NAME", "MADE BY"), [*((n, "built in") for n in BUILT_IN), *made])
-        columns = ("NAME", "STATE", "COMPLETE SINCE", "LATE", "REFUSED", "FILE", "STATEMENT")
+        columns = ("NAME", "STATE", "COMPLETE SINCE", "LATE", "REFUSED", "FILE")
         return Answer("", columns, [self._table_row(e) for e in entries if e.kind != "STREAM"])
 
     def _table_row(self, entry: Entry) -> tuple[object, ...]:
         return (
             entry.name, self._state(entry), self._since(entry), entry.late, entry.refused,
-            entry.origin, _one_line(entry.statement),
+            entry.origin,
         )  # fmt: skip
 
     def _state(self, entry: Entry) -> str:

@@ -13,16 +13,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from pulsebot.chat.terminal import grid, terminal, visible
+from pulsebot.chat.terminal import fits, grid, terminal, upright, visible
 from pulsebot.errors import PulsebotError
 from pulsebot.materialize.answer import Answer, Building, Changes, Piece
 from pulsebot.materialize.export import csv_lines, json_lines
 from pulsebot.message import table_text
 from pulsebot.phrases import plural
+from pulsebot.terminal.sqlwords import BOUNDS
 from pulsebot.views.place import InvalidSql
 
 SHOWN = 100
 """Characters of a statement's line that are shown above the mark of a fault."""
+
+
+USUAL = dict.fromkeys(BOUNDS, len("2026-11-20T00:00:00+01:00"))
+"""Widths of columns that are known before any row comes."""
 
 
 class Output(StrEnum):
@@ -97,7 +102,7 @@ class Show:
     def _lines(self, changes: Changes, *, begins: bool) -> None:
         """Write rows in columns that only grow: nobody knows what is still to come."""
         if begins:
-            self._widths = [cell_len(visible(name)) for name in changes.columns]
+            self._widths = [USUAL.get(n, cell_len(visible(n))) for n in changes.columns]
         cells = [[" ".join(visible(_cell(v)).split()) for v in row] for row in changes.rows]
         for row in ([list(map(visible, changes.columns))] if begins else []) + cells:
             lengths = map(cell_len, row)
@@ -113,7 +118,8 @@ class Show:
         if not terminal(self._out):
             self._write(visible(table_text(answer.columns, rows)) + "\n")
             return
-        self._out.print(grid(answer.columns, rows))
+        wide = rows and not fits(answer.columns, rows, self._out.width)
+        self._out.print((upright if wide else grid)(answer.columns, rows))
         self._out.print(Text(plural(len(rows), "row"), "dim"))
 
     def _write(self, text: str) -> None:
@@ -149,7 +155,8 @@ def pointed(text: str, error: PulsebotError, file: str = "") -> str:
     lines = text.splitlines()
     if not isinstance(error, InvalidSql) or not 1 <= error.place.line <= len(lines):
         return visible(f"{name}{error}")
-    place = f"{file}:{error.place.line}: {error.message}" if file else str(error)
+    at = error.place
+    place = f"{file}:{at.line}:{at.column}: {error.message}" if file else str(error)
     line, column = lines[error.place.line - 1], error.place.column - 1
     first = max(0, column - SHOWN // 2)
     before, shown = line[first:column], line[first : first + SHOWN]

@@ -48,7 +48,7 @@ def test_mistakes_are_told_in_words(tmp_path: Path) -> None:
     told = run("pulsebot", "sql", "-f", "views.sql", folder=tmp_path)
     assert told.returncode == 2
     assert told.stderr.splitlines()[:2] == ["SELECT A FROM PER_DAI;", "              ^"]
-    assert "views.sql:2: there is no view PER_DAI" in told.stderr
+    assert "views.sql:2:15: there is no view PER_DAI" in told.stderr
     for arguments in (("-f", "none.sql"), ("-f", "views.sql", "SHOW TABLES")):
         told = run("pulsebot", "sql", *arguments, folder=tmp_path)
         assert told.returncode == 2

@@ -60,7 +60,7 @@ def test_a_fault_is_pointed_at() -> None:
         "line 2, column 4: there is no column B",
     ]
     told = pointed(text, InvalidSql("wrong", Place(2, 4)), "a.sql")
-    assert told.splitlines()[-1] == "a.sql:2: wrong"
+    assert told.splitlines()[-1] == "a.sql:2:4: wrong"
     assert pointed(text, InvalidInput("no place")) == "no place"
     assert len(pointed("x" * 5000, InvalidSql("wrong", Place(1, 4000))).splitlines()[0]) <= 100
 
@@ -109,3 +109,37 @@ def test_completion_knows_what_may_stand_where() -> None:
     assert offered[0] == "SERVICE_ID"
     assert {"WINDOWSTART", "COUNT", "WHERE"} <= set(offered)
     assert "ERROR" not in offered
+
+
+@pytest.mark.parametrize(("width", "headers"), [(80, 1), (40, 2)])
+def test_what_is_too_wide_for_a_grid_stands_upright(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int, headers: int
+) -> None:
+    """Nobody reads a time in columns of four letters; one long text may fold, though."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    when = "2026-11-20T00:00:00+01:00"
+    Show(Output.table).answer(
+        Answer("", ("N", "SINCE", "TEXT"), [(7, when, EVIL), (8, when, "x " * 99)])
+    )
+    written = capsys.readouterr().out
+    assert written.count("SINCE") == headers
+    assert written.count(when) == 2
+    assert "2 rows" in written
+
+
+def test_changes_stand_under_a_header_that_came_before_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever follows a view sees at once that it is followed, and rows in its columns."""
+    show = Show(Output.table)
+    show.changes(Changes(("SERVICE_ID", "WINDOWSTART", "CHANGE")))
+    show.changes(
+        Changes(
+            ("SERVICE_ID", "WINDOWSTART", "CHANGE"), [("svc-a", "2026-11-20T00:00:00+01:00", "set")]
+        )
+    )
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.index("WINDOWSTART") == row.index("2026")
+    assert header.index("CHANGE") == row.index("set")
