@@ -35,8 +35,9 @@ class Describer:
     def show(self, connection: Connection, show: Show) -> Answer:
         """Answer SHOW TABLES, STREAMS or FUNCTIONS."""
         if show.what == "FUNCTIONS":
-            rows = [(n, "aggregate") for n in AGGREGATES] + [(n, "scalar") for n in FUNCTIONS]
-            return Answer("", ("NAME", "KIND"), sorted(rows))
+            rows = [(name, "aggregate", str(kind)) for name, kind in AGGREGATES.items()]
+            rows += [(name, "scalar", str(function)) for name, function in FUNCTIONS.items()]
+            return Answer("", ("NAME", "KIND", "TAKES → GIVES"), sorted(rows))
         entries = viewcatalog.entries(connection)
         if show.what == "STREAMS":
             made = [(e.name, _one_line(e.statement)) for e in entries if e.kind == "STREAM"]
@@ -65,7 +66,10 @@ class Describer:
         """Answer DESCRIBE: columns, how far a view is, and since when it is complete."""
         name, known = asked.name, known_to(connection)
         if source := known.sources.get(name.text):
-            rows = [(column.name, str(column.type), "") for column in source.columns.values()]
+            rows = [
+                (column.name, str(column.type), "key" if column.name == source.key else "")
+                for column in source.columns.values()
+            ]
             return Answer(_read_by(source, known), ("COLUMN", "TYPE", "KEY"), rows)
         versions = [e for e in viewcatalog.entries(connection) if e.name == name.text]
         if not versions:

@@ -216,8 +216,7 @@ class Desk:
 
 
 def _unknown_view(connection: Connection, query: Query) -> InvalidSql:
-    sources = known_to(connection).sources.values()
-    return unknown_view(query, names(connection), [s.name for s in sources if s.lookup is None])
+    return unknown_view(query, names(connection), known_to(connection).sources)
 
 
 _WORDS = {"STREAM": "Stream", "LOOKUP": "Lookup table"}

@@ -18,6 +18,7 @@ from pulsebot.store import viewtables
 from pulsebot.store.viewchanges import Wanted
 from pulsebot.views.functions.table import FUNCTIONS
 from pulsebot.views.place import InvalidSql, nearest
+from pulsebot.views.source import Source
 from pulsebot.views.statement import Query
 
 AGGREGATES = frozenset({"AVG", "COUNT", "GROUP_CONCAT", "MAX", "MIN", "SUM", "TOTAL"})
@@ -71,11 +72,14 @@ def reads(query: Query) -> tuple[str, exp.Table]:
     return table.name if table.this.args.get("quoted") else table.name.upper(), table
 
 
-def unknown(query: Query, names: Iterable[str], streams: Iterable[str]) -> InvalidSql:
-    """Return the error about a name that is no view."""
+def unknown(query: Query, names: Iterable[str], sources: Mapping[str, Source]) -> InvalidSql:
+    """Return the error about a name that is no view; `sources` are what a view may read."""
     name, table = reads(query)
-    said = f"there is no view {name}{nearest(name, names)}"
-    if name in streams:
+    if (source := sources.get(name)) is None:
+        said = f"there is no view {name}{nearest(name, names)}"
+    elif source.lookup is not None:
+        said = f"{name} is a lookup table, to JOIN a stream with; its file has its rows"
+    else:
         said = f"{name} is a stream: CREATE TABLE of it, or follow it by EMIT CHANGES"
     return InvalidSql(said, query.place(table))
 

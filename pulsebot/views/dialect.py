@@ -174,6 +174,7 @@ def parse_one(text: str) -> Statement:
 
 
 _OPENS, _CLOSES = frozenset({"(", "[", "{", "CASE"}), frozenset({")", "]", "}", "END"})
+_QUOTED = frozenset({TokenType.STRING, TokenType.IDENTIFIER})
 _SIGNS = frozenset({"-", "+", "~"})
 _APART = frozenset({",", "AND", "OR", "WHEN", "THEN", "ELSE", "FROM", "WHERE", "HAVING"})
 """What ends the operand of a NOT."""
@@ -185,7 +186,7 @@ def _bounded(tokens: list[Token], text: str) -> None:
         raise InvalidSql(f"{len(tokens)} words; {MAX_TOKENS} at the most", Place())
     levels, before = [0], ""  # how many NOT and signs stand before an operand, within each bracket
     for token in tokens:
-        word = token.text.upper()
+        word = "" if token.token_type in _QUOTED else token.text.upper()
         if word == ";":
             levels = [0]
         elif word in _OPENS:

@@ -106,3 +106,12 @@ async def test_explain_tells_of_queries_and_of_views(tmp_path: Path, asked: str,
         await opened.desk.execute(MADE)
         [answer] = await opened.desk.execute(asked)
         assert told in answer.said.splitlines()
+
+
+async def test_functions_are_listed_with_what_they_take(tmp_path: Path) -> None:
+    """Aggregates and scalar functions, by name."""
+    async with app.opened(site(tmp_path), NO_RULES) as opened, opened.reader:
+        [answer] = await opened.desk.execute("SHOW FUNCTIONS")
+        assert ("PERCENTILE", "aggregate", "(DOUBLE, constant) → DOUBLE") in answer.rows
+        assert ("SPLIT", "scalar", "(STRING, STRING) → ARRAY") in answer.rows
+        assert list(answer.rows) == sorted(answer.rows)

@@ -52,6 +52,9 @@ async def test_events_are_counted_by_what_a_file_knows_of_their_service(
         await opened.desk.execute(TEAMS + BY_TEAM)
         await opened.desk.builder.built()
         assert await rows(opened, "SELECT TEAM, N FROM BY_TEAM") == [("core", 6), (None, 3)]
+        assert ("SERVICE_ID", "STRING", "key") in await rows(opened, "DESCRIBE TEAMS")
+        with pytest.raises(InvalidInput, match="TEAMS is a lookup table, to JOIN a stream with"):
+            await rows(opened, "SELECT * FROM TEAMS")
         assert await rows(opened, "SELECT * FROM TOP_TIER") == [("svc-a", 6)]
         (tmp_path / "teams.csv").write_text("service_id,team,tier\nsvc-b,ops,1\n")
         await opened.lookups.refresh()

@@ -58,6 +58,10 @@ class Kind:
         """Return the type of the result."""
         return self.gives or argument
 
+    def __str__(self) -> str:
+        """Say what it takes and gives: `(DOUBLE, constant) → DOUBLE`."""
+        return f"({self.takes}{', constant' * self.constants}) → {self.gives or 'the same'}"
+
 
 def constant(values: Sequence[Any], most: int) -> int:
     """Return the one constant, a whole number from 1 to `most`; raises ValueError."""
