@@ -71,12 +71,12 @@ class Keeper:
 
     def close(self, connection: Connection, now_ms: int, revision: int) -> int:
         """Let the windows end that ended by `now_ms`; return how many rows this shows."""
-        self.closed_ms = now_ms - (self.plan.grace_ms or 0)
+        self.closed_ms = now_ms - self.plan.settles_ms
         return viewtables.close(connection, self.shape, self.closed_ms, revision)
 
     def due(self, connection: Connection, now_ms: int) -> bool:
         """Tell whether `close` would show anything."""
-        ended_ms = now_ms - (self.plan.grace_ms or 0)
+        ended_ms = now_ms - self.plan.settles_ms
         return self.plan.final and viewtables.waiting(connection, self.shape, ended_ms)
 
     def expire(self, connection: Connection, now_ms: int, revision: int, limit: int) -> int:

@@ -98,7 +98,7 @@ class LiveViews:
         self._refresh(connection)
         due = [k for k in self._keepers.values() if k.plan.final and k.due(connection, now_ms)]
         for keeper in self._keepers.values():
-            keeper.closed_ms = max(keeper.closed_ms, now_ms - (keeper.plan.grace_ms or 0))
+            keeper.closed_ms = max(keeper.closed_ms, now_ms - keeper.plan.settles_ms)
         if due:
             revision = viewcatalog.next_revision(connection)
             for keeper in due:

@@ -62,6 +62,11 @@ class TablePlan:
         return windowing.length_ms(clause.grace) if clause and clause.grace else None
 
     @property
+    def settles_ms(self) -> int:
+        """How long after its end a window may change: a session grows until its gap is over."""
+        return (self.grace_ms or 0) + (self.gap_ms or 0)
+
+    @property
     def gap_ms(self) -> int | None:
         """The inactivity that ends a session; None where windows are no sessions."""
         clause = self.window

@@ -57,7 +57,7 @@ class Table:
     def __init__(self, plan: TablePlan) -> None:
         self.plan = plan
         self._keep = plan.source.row
-        self._grace_ms = plan.grace_ms
+        self._grace_ms = None if plan.grace_ms is None else plan.settles_ms
         self._key_of = _key_of(plan.keys)
         self._steps = [_step(index, applied) for index, applied in enumerate(plan.aggregates)]
         self._merges = [applied.aggregate.merge for applied in plan.aggregates]

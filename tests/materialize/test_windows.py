@@ -141,6 +141,24 @@ def test_final_rows_appear_when_their_window_has_ended(tmp_path: Path) -> None:
         assert [row[:2] for row in shown(made)] == [("svc-a", 2)]
 
 
+def test_a_session_is_final_and_closed_when_its_gap_is_over(tmp_path: Path) -> None:
+    """Until then it may grow, and what lies in it is not late; the grace period comes on top."""
+    window = "WINDOW SESSION (30 MINUTES, GRACE PERIOD 5 MINUTES)"
+    select = f"{DAY.format(window=window)} EMIT FINAL"
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    with keeping(tmp_path / "a.db", select) as made:
+        for minute, log_minute in ((0, 1), (20, 50), (21, 56), (22, 70)):
+            record = made.record(at(noon + timedelta(minutes=minute)))
+            made.apply([replace(record, timestamp=ms(noon + timedelta(minutes=log_minute)))])
+            made.advance(ms(noon + timedelta(minutes=min(log_minute, 55))))
+            assert shown(made) == []
+        made.advance(ms(noon + timedelta(minutes=56)))
+        assert shown(made) == []
+        made.advance(ms(noon + timedelta(minutes=57)))
+        assert [row[:2] for row in shown(made)] == [("svc-a", 3)]
+        assert viewcatalog.entries(made.connection)[0].late == 1
+
+
 def test_keys_are_bounded_and_old_windows_go(tmp_path: Path) -> None:
     """A key too many is counted as refused; rows past the retention leave a tombstone."""
     select = DAY.format(window="WINDOW TUMBLING (SIZE 1 DAY)")
