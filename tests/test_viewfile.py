@@ -124,6 +124,12 @@ def test_windows_that_could_not_be_kept_are_refused(tmp_path: Path, window: str,
     assert told in problem
 
 
+def test_a_wrong_number_is_the_one_that_is_named(tmp_path: Path) -> None:
+    """Not the word behind it."""
+    (tmp_path / "a.sql").write_text(f"{FIRST}\nWINDOW TUMBLING (SIZE 1.5 DAYS) GROUP BY SERVICE_ID")
+    assert said(tmp_path) == ["a.sql:2:23: expected a whole number, not `1.5`"]
+
+
 @pytest.mark.parametrize(
     ("columns", "told"),
     [

@@ -123,8 +123,9 @@ class Grammar(Dialect):
 
         def number(self) -> int:
             """Read a whole number."""
+            token = self._curr
             if not (self._match(TokenType.NUMBER) and self._prev.text.isdecimal()):
-                raise self.wrong(f"expected a whole number, not {shown(self._curr)}")
+                raise self.wrong(f"expected a whole number, not {shown(token)}", token)
             return int(self._prev.text)
 
         def span(self) -> Span:
