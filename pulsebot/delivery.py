@@ -142,7 +142,7 @@ class Delivery:
             self._wake.set()
 
     async def _deliver(self, row: Row) -> None:
-        if row.state == "uncertain" and self._settings.uncertain == "drop":
+        if row.uncertain and self._settings.uncertain == "drop":
             await self._give_up(row, "may have arrived before a crash; not sent again")
             return
         chat, target = self._address(row.receiver)
@@ -188,6 +188,7 @@ class Delivery:
         after_s = error.after
         if after_s is None:
             after_s = pause_s(row.attempts + 1, random.random())  # noqa: S311 - spreads load only
+        after_s = min(after_s, self._max_age_ms / 1000)  # whatever they ask: no age outlives that
         due_ms = now_ms + int(after_s * 1000)
         if error.whole_destination:
             self._closed_until_ms[row.receiver] = due_ms
@@ -248,7 +249,7 @@ class Delivery:
 
 def _content(row: Row) -> Message:
     said = messages.decode(row.message)
-    if row.state != "uncertain":
+    if not row.uncertain:
         return said
     note = Note("You may have received this before: the connection broke while it was sent.")
     return msgspec.structs.replace(said, parts=(*said.parts, note))

@@ -144,6 +144,22 @@ async def test_too_many_requests_pauses_that_destination_alone(opened: Open) -> 
     assert desk.chat.titles("a") == ["alert", "digest"]
 
 
+@pytest.mark.parametrize("after", [1e9, 1e300, float("inf")])
+async def test_a_wait_beyond_all_measure_lasts_no_longer_than_a_message(
+    opened: Open, after: float
+) -> None:
+    """A broken gateway may ask for any wait: it ends no delivery and closes nothing for years."""
+    desk = opened(max_age="1h")
+    desk.chat.troubles["a"].append(Retryable("slow down", after=after, whole_destination=True))
+    await desk.post("one")
+    async with desk.running():
+        await desk.until("error", "one", "slow down")
+        await desk.post("elsewhere", to="rec:b")
+        await desk.until("state", "elsewhere", "sent")
+        await desk.pass_time(3600)
+        await desk.until("state", "one", "sent")
+
+
 async def test_messages_to_one_destination_keep_the_platforms_pace(opened: Open) -> None:
     """The next message to a destination waits for the chat's pace; other destinations do not."""
     desk = opened(RecordingChat(pace_s=3600))
@@ -262,6 +278,24 @@ async def test_a_message_in_doubt_is_sent_again_with_a_word_about_it(opened: Ope
     assert AGAIN in messages.plain(said.message)
     assert said.notification == "one"
     assert await desk.column("uncertain", "one") == 1
+
+
+async def test_a_doubt_outlives_an_attempt_that_surely_failed(opened: Open) -> None:
+    """After one attempt that may have arrived, each further copy says so, whatever came between."""
+    desk = opened(uncertain="resend")
+    desk.chat.troubles["a"] += [
+        Retryable("broke", after=1, sent_unknown=True),
+        Retryable("slow down", after=1, whole_destination=True),
+    ]
+    await desk.post("one")
+    async with desk.running():
+        await desk.until("error", "one", "broke")
+        await desk.pass_time(1)
+        await desk.until("error", "one", "slow down")
+        await desk.pass_time(1)
+        await desk.until("state", "one", "sent")
+    (said,) = desk.chat.said
+    assert AGAIN in messages.plain(said.message)
 
 
 async def test_a_message_in_doubt_is_dropped_where_that_is_wanted(opened: Open) -> None:

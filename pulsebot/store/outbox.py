@@ -29,7 +29,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A notification on its way."""
+    """A notification on its way; `uncertain` counts the attempts that may have arrived."""
 
     seq: int
     id: str
