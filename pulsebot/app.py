@@ -36,7 +36,7 @@ from pulsebot.materialize.news import News
 from pulsebot.materialize.published import Published
 from pulsebot.pipeline import Pipeline
 from pulsebot.ruleset import Ruleset
-from pulsebot.scheduler import Scheduler
+from pulsebot.scheduler import Scheduler, Times
 from pulsebot.settings import Settings, Web
 from pulsebot.sift import preparing
 from pulsebot.store import services, viewchanges, viewtables
@@ -226,7 +226,7 @@ def _scheduler(
         settings.retention,
         expire_views=core.intake.views.expire,
         refresh_lookups=lookups.refresh,
-        now_ms=now_ms,
+        times=Times(now_ms, lambda: core.pipeline.read_until_ms),
         committed=core.wake,
     )
 

@@ -6,14 +6,18 @@ out: who reads the store and who keeps the claim is the scheduler's business.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from pulsebot.civil import instant, local_time
 from pulsebot.message import Message, Note, Part, Table, Text
 from pulsebot.phrases import change, plural
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_ROWS = 25
+LATE_MS = 6 * 3_600_000
+"""A digest that was missed is still news for this long, also when its date has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +47,27 @@ class Day:
     well: int
 
 
-def due_date(now: datetime, at: time, zone: ZoneInfo, days: Collection[str]) -> date | None:
-    """Return the local date whose digest is due at `now`, or None.
+class Due(NamedTuple):
+    """The local date whose digest is due, and since when (ms)."""
 
-    A digest is due from its local time until the end of that local date, so one that was
-    missed is sent late on the same day and never on another. A time that the clocks skip is
+    date: date
+    since_ms: int
+
+
+def due(now_ms: int, at: time, zone: ZoneInfo, days: Collection[str]) -> Due | None:
+    """Return which digest is due at `now_ms`, or None.
+
+    A digest is due from its local time until the end of that local date, and for `LATE_MS` at
+    the least: a bot that was down over midnight still sends it. A time that the clocks skip is
     due right after the gap; one that they repeat is due the first time.
     """
-    local = now.astimezone(zone)
-    if WEEKDAYS[local.weekday()] not in days:
-        return None
-    due = datetime.combine(local.date(), at, zone).astimezone(UTC)
-    return local.date() if now >= due else None
+    today = local_time(now_ms, zone).date()
+    for day in (today, today - timedelta(days=1)):
+        since_ms = instant(datetime.combine(day, at), zone)
+        still = day == today or now_ms - since_ms < LATE_MS
+        if WEEKDAYS[day.weekday()] in days and since_ms <= now_ms and still:
+            return Due(day, since_ms)
+    return None
 
 
 def render(name: str, day: Day, include: Collection[str]) -> Message:

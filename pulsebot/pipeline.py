@@ -62,6 +62,8 @@ class Pipeline:
         self.answered = False
         """Whether the stream has told its ends once; an empty one has none."""
         self.failure: str | None = None
+        self.read_until_ms = 0
+        """Every record that was in the stream at this time is taken in; 0: not known yet."""
         self._database = database
         self._reader = reader
         self._now_ms = now_ms
@@ -91,7 +93,7 @@ class Pipeline:
 
     async def run_to_end(self) -> None:
         """Consume what the stream holds now, then tick once."""
-        goal = await self._reader.ends()
+        asked_ms, goal = self._now_ms(), await self._reader.ends()
         try:
             while not self._stalled() and any(
                 self.positions.get(partition, 0) < end for partition, end in goal.items()
@@ -99,6 +101,7 @@ class Pipeline:
                 await self.step()
         finally:
             await self._let_go()
+        self.read_until_ms = asked_ms
         self._ticked_ms = self._now_ms()
         await self._tick(self._reader.ends())
 
@@ -198,6 +201,7 @@ class Pipeline:
         if watermark_ms is None:
             return
         await self._until_written(lambda c: self.intake.advance(c, watermark_ms))
+        self.read_until_ms = max(self.read_until_ms, watermark_ms)
         self._committed()
 
     def _watermark_ms(self) -> int | None:

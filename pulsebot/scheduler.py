@@ -6,17 +6,20 @@ restarts and clock changes do.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Self
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from msgspec.structs import replace
 
 from pulsebot import daybook
 from pulsebot import message as messages
 from pulsebot.civil import zone_of
-from pulsebot.digest import due_date, render
-from pulsebot.message import Message
+from pulsebot.digest import Due, due, render
+from pulsebot.message import Message, Note
+from pulsebot.phrases import instant
 from pulsebot.routing.digest import Digest
 from pulsebot.settings import Retention
 from pulsebot.store import digests, outbox, services, upkeep, viewchanges
@@ -28,8 +31,18 @@ log = structlog.get_logger(__name__)
 DIGEST_CHECK_S = 5
 LOOKUPS_S = 5
 UPKEEP_S = 300
+PATIENCE_MS = 600_000
+"""How long a digest waits for what it is to tell of to be counted; then it says what it lacks."""
 PRIORITY = 1
 """Digests let alerts overtake them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The wall clock, and up to when the stream has been read (0: not known yet)."""
+
+    now_ms: Callable[[], int]
+    read_until_ms: Callable[[], int]
 
 
 class Scheduler:
@@ -43,7 +56,7 @@ class Scheduler:
         *,
         expire_views: Callable[[Connection, int], bool],
         refresh_lookups: Callable[[], Awaitable[None]],
-        now_ms: Callable[[], int],
+        times: Times,
         committed: Callable[[], None],
     ) -> None:
         self._database = database
@@ -51,8 +64,9 @@ class Scheduler:
         self._refresh_lookups = refresh_lookups
         self._digest_rules = digest_rules
         self._retention = retention
-        self._now_ms = now_ms
+        self._times = times
         self._committed = committed
+        self._waiting: dict[tuple[str, date], int] = {}
         self._ticker = AsyncIOScheduler(
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -70,32 +84,61 @@ class Scheduler:
         self._ticker.shutdown(wait=False)
 
     async def digests(self) -> None:
-        """Put every digest that is due, and not yet claimed, into the outbox."""
-        now_ms = self._now_ms()
-        now = datetime.fromtimestamp(now_ms / 1000, UTC)
+        """Put every digest that is due, and not yet claimed, into the outbox.
+
+        One whose day is not counted yet, because the bot was down or the stream is away, waits
+        for that within reason.
+        """
+        now_ms = self._times.now_ms()
         for name, rule in self._digest_rules().items():
-            zone = zone_of(rule.tz)
-            on = due_date(now, rule.at, zone, rule.days)
-            if on is None or await self._database.read(_settled, name, on.isoformat()):
+            ready = due(now_ms, rule.at, zone_of(rule.tz), rule.days)
+            if ready is None or await self._database.read(_settled, name, ready.date.isoformat()):
                 continue
-            if await self._database.write(_put, name, rule, on, now_ms):
-                log.info("digest made", digest=name, date=on.isoformat())
+            if self._must_wait(name, ready, now_ms):
+                continue
+            made = Making(name, rule, ready.date, now_ms)
+            if await self._database.write(_put, made, self._lacking(rule, ready)):
+                log.info("digest made", digest=name, date=ready.date.isoformat())
                 self._committed()
+
+    def _must_wait(self, name: str, ready: Due, now_ms: int) -> bool:
+        if self._times.read_until_ms() >= ready.since_ms:
+            return False
+        return now_ms - self._waiting.setdefault((name, ready.date), now_ms) < PATIENCE_MS
+
+    def _lacking(self, rule: Digest, ready: Due) -> tuple[Note, ...]:
+        """Return a note where what the digest tells of may not have been counted yet."""
+        read_ms = self._times.read_until_ms()
+        if read_ms >= ready.since_ms:
+            return ()
+        until = f" beyond {instant(read_ms, zone_of(rule.tz))}" if read_ms else ""
+        return (Note(f"Not complete: I could not read the stream{until} yet."),)
 
     async def upkeep(self) -> None:
         """Roll up and delete by age, piece by piece."""
-        while await self._database.write(upkeep.piece, self._retention, self._now_ms()):
+        while await self._database.write(upkeep.piece, self._retention, self._times.now_ms()):
             continue
-        while await self._database.write(self._expire_views, self._now_ms()):
+        while await self._database.write(self._expire_views, self._times.now_ms()):
             continue
         while await self._database.write(viewchanges.forget_removed):
             continue
 
 
-def preview(connection: Connection, name: str, rule: Digest, on: date, now_ms: int) -> Message:
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A digest by its name in the rule files, for a local date, as seen at `now_ms`."""
+
+    name: str
+    rule: Digest
+    date: date
+    now_ms: int
+
+
+def preview(connection: Connection, making: Making) -> Message:
     """Return what a digest says on a local date: it tells about the day before."""
-    of = daybook.day(connection, on - timedelta(days=1), zone_of(rule.tz), now_ms)
-    return render(name, of, rule.include)
+    zone = zone_of(making.rule.tz)
+    of = daybook.day(connection, making.date - timedelta(days=1), zone, making.now_ms)
+    return render(making.name, of, making.rule.include)
 
 
 def _settled(connection: Connection, name: str, local_date: str) -> bool:
@@ -103,13 +146,21 @@ def _settled(connection: Connection, name: str, local_date: str) -> bool:
     return digests.claimed(connection, name, local_date) or not services.names(connection)
 
 
-def _put(connection: Connection, name: str, rule: Digest, on: date, now_ms: int) -> bool:
-    if not digests.claim(connection, name, on.isoformat(), now_ms):
+def _put(connection: Connection, making: Making, lacking: tuple[Note, ...]) -> bool:
+    local_date = making.date.isoformat()
+    if not digests.claim(connection, making.name, local_date, making.now_ms):
         return False
-    said = messages.encode(preview(connection, name, rule, on, now_ms))
+    said = preview(connection, making)
+    said = replace(said, parts=(*said.parts, *lacking))
     drafts = [
-        Draft(f"digest-{name}-{on.isoformat()}-{receiver}", receiver, said, "digest", PRIORITY)
-        for receiver in rule.to
+        Draft(
+            f"digest-{making.name}-{local_date}-{receiver}",
+            receiver,
+            messages.encode(said),
+            "digest",
+            PRIORITY,
+        )
+        for receiver in making.rule.to
     ]
-    outbox.add(connection, drafts, now_ms)
+    outbox.add(connection, drafts, making.now_ms)
     return True

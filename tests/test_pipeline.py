@@ -244,6 +244,24 @@ async def test_nothing_is_resolved_while_a_lane_lags(opened: Open) -> None:
     assert await bench.rows(states) == [("resolved",)]
 
 
+async def test_tells_up_to_when_the_stream_was_read(opened: Open) -> None:
+    """What lags holds it back to the last record that was read there, and it never goes back."""
+    bench = await opened(ListStream())
+    assert bench.pipeline.read_until_ms == 0
+    bench.stream.add(trigger(0), at_ms=START_MS, partition=1)
+    await bench.tick(2)
+    caught_up_ms = bench.clock()
+    assert bench.pipeline.read_until_ms == caught_up_ms
+    lagging = Partition("pulse", 1)
+    bench.stream.held.add(lagging)
+    bench.stream.add(trigger(3000), at_ms=START_MS + 3000, partition=1)
+    await bench.tick(2)
+    assert bench.pipeline.read_until_ms == caught_up_ms
+    bench.stream.held.clear()
+    await bench.tick(2)
+    assert bench.pipeline.read_until_ms == bench.clock()
+
+
 async def test_an_alert_goes_on_with_what_waited_in_the_lagging_lane(opened: Open) -> None:
     """Crashes that were read late keep the episode open, as if they had come in time."""
     bench = await opened(ListStream())

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -7,7 +8,7 @@ from pulsebot import message as messages
 from pulsebot.event import TriggerData
 from pulsebot.message import plain
 from pulsebot.routing.digest import Digest
-from pulsebot.scheduler import Scheduler
+from pulsebot.scheduler import Scheduler, Times
 from pulsebot.settings import Retention
 from pulsebot.store import counts, outbox
 from pulsebot.store.database import Connection, Database
@@ -23,17 +24,22 @@ def ms(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def scheduler(database: Database, now: str) -> Scheduler:
-    """Make a scheduler that believes it is `now`."""
+def scheduler_by(database: Database, clock: Mapping[str, str]) -> Scheduler:
+    """Make a scheduler that believes it is `now`, the stream having been read until `read`."""
     return Scheduler(
         database,
         lambda: {"daily": DAILY},
         Retention(),
         expire_views=lambda _connection, _now_ms: False,
         refresh_lookups=_nothing_to_read,
-        now_ms=lambda: ms(now),
+        times=Times(lambda: ms(clock["now"]), lambda: ms(clock["read"])),
         committed=lambda: None,
     )
+
+
+def scheduler(database: Database, now: str) -> Scheduler:
+    """Make a scheduler that believes it is `now`, with nothing left to read."""
+    return scheduler_by(database, {"now": now, "read": now})
 
 
 async def _nothing_to_read() -> None:
@@ -86,6 +92,43 @@ async def test_a_digest_tells_of_the_civil_day_before(tmp_path: Path) -> None:
         said = plain(messages.decode((await database.read(heads))[0].message))
     assert said.startswith("Sunday: 5 triggers, 0 crashes in 1 service")
     assert "-29 %" in said
+
+
+async def test_a_digest_waits_until_its_day_is_counted(tmp_path: Path) -> None:
+    """After an outage the bot first takes in what it missed; only then it tells of yesterday."""
+    path = tmp_path / "a.db"
+    with world(path) as past:
+        past.tell(events.trigger("svc-a", datetime(2026, 11, 22, 12, tzinfo=BERLIN)))
+    async with Database(path) as database:
+        clock = {"now": "2026-11-23T10:30:00+01:00", "read": "2026-11-22T18:00:00+01:00"}
+        desk = scheduler_by(database, clock)
+        await desk.digests()
+        assert await database.read(heads) == []
+        clock["read"] = "2026-11-23T08:59:59+01:00"
+        await desk.digests()
+        assert await database.read(heads) == []
+        clock["read"] = "2026-11-23T09:00:00+01:00"
+        await desk.digests()
+        said = plain(messages.decode((await database.read(heads))[0].message))
+    assert "Not complete" not in said
+
+
+async def test_a_digest_does_not_wait_for_ever(tmp_path: Path) -> None:
+    """While the stream is away it comes all the same, ten minutes late, and says what it lacks."""
+    path = tmp_path / "a.db"
+    with world(path) as past:
+        past.tell(events.trigger("svc-a", datetime(2026, 11, 22, 12, tzinfo=BERLIN)))
+    async with Database(path) as database:
+        clock = {"now": "2026-11-23T09:00:00+01:00", "read": "2026-11-22T18:00:00+01:00"}
+        desk = scheduler_by(database, clock)
+        await desk.digests()
+        clock["now"] = "2026-11-23T09:09:59+01:00"
+        await desk.digests()
+        assert await database.read(heads) == []
+        clock["now"] = "2026-11-23T09:10:00+01:00"
+        await desk.digests()
+        said = plain(messages.decode((await database.read(heads))[0].message))
+    assert "Not complete: I could not read the stream beyond 22 Nov 18:00" in said
 
 
 async def test_upkeep_rolls_up_and_forgets(tmp_path: Path) -> None:

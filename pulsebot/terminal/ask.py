@@ -14,7 +14,7 @@ from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidInput
 from pulsebot.message import Message
 from pulsebot.ruleset import load_rules
-from pulsebot.scheduler import preview
+from pulsebot.scheduler import Making, preview
 from pulsebot.settings import Settings
 from pulsebot.store.database import ReadOnly, connect
 from pulsebot.terminal.context import ConfigOption, existing_database, load_settings
@@ -54,7 +54,8 @@ def preview_(
         raise InvalidInput(f"there is no digest {name}; there is {known}")
     day = _date(on) if on else datetime.now(UTC).astimezone(zone_of(digests[name].tz)).date()
     connection = connect(existing_database(settings), read_only=True)
-    typer.echo(answer_text(preview(connection, name, digests[name], day, _now_ms())))
+    making = Making(name, digests[name], day, _now_ms())
+    typer.echo(answer_text(preview(connection, making)))
 
 
 def _date(text: str) -> date:
