@@ -58,6 +58,14 @@ TOKEN_LENGTH = 16
 _TOKEN = re.compile(f"[!-~]{{{TOKEN_LENGTH},}}")
 _HEADER = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # a token of RFC 9110
 
+
+def _digits(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+Id = Annotated[str, BeforeValidator(_digits)]
+"""A platform's id of a user or channel; Telegram's are numbers, which need no quotes here."""
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Days = Annotated[float, Field(gt=0, le=36_500)]
 
@@ -103,9 +111,9 @@ class Access(Section):
     carried out as well (`/sql`); they are named one by one.
     """
 
-    users: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
-    operators: tuple[str, ...] = ()
+    users: tuple[Id, ...] = ()
+    channels: tuple[Id, ...] = ()
+    operators: tuple[Id, ...] = ()
 
     @field_validator("operators")
     @classmethod

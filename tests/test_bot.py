@@ -5,7 +5,7 @@ import pytest
 from pulsebot.bot import Bot
 from pulsebot.chat.base import Asker, Incoming
 from pulsebot.message import plain
-from pulsebot.settings import Settings
+from pulsebot.settings import Settings, load
 from pulsebot.store.database import Database
 
 NOW_MS = 1_795_435_200_000
@@ -30,6 +30,20 @@ async def test_nobody_is_answered_unless_listed(tmp_path: Path) -> None:
         said = await say(bot(database), "status", stranger)
     assert "may not answer you" in said
     assert "access: {slack: {users: [U1], channels: [C1]}}" in said
+
+
+@pytest.mark.parametrize(
+    "stranger", [Asker("slack", "U1", "C1"), Asker("telegram", "4711", "-1001234567890")]
+)
+async def test_the_lines_of_the_first_hint_work_as_they_stand(
+    tmp_path: Path, stranger: Asker
+) -> None:
+    """Pasted into the settings, they let in who asked: Telegram's ids are numbers to YAML."""
+    async with Database(tmp_path / "a.db") as database:
+        hint = (await say(bot(database), "status", stranger)).splitlines()[-1]
+        (tmp_path / "pulsebot.yaml").write_text(hint)
+        access = load(tmp_path / "pulsebot.yaml", {}).access
+        assert "What you can ask" in await say(bot(database, access=access), "help", stranger)
 
 
 @pytest.mark.parametrize(
