@@ -5,7 +5,7 @@ as `file:line: message`. This module must not know which chats there are: the ca
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +17,7 @@ from pulsebot.casetest import Case, run_case
 from pulsebot.errors import InvalidConfig, Problem
 from pulsebot.mends import real_path
 from pulsebot.routing.digest import Digest
+from pulsebot.routing.receiver import Chats
 from pulsebot.routing.route import Route
 from pulsebot.rulefile import RuleFile, sentence
 from pulsebot.rules.rule import Rule
@@ -61,11 +62,11 @@ class _File:
         return Problem(self.tree.file, self.tree.line(loc), message)
 
 
-def load_rules(paths: Sequence[Path], *, chats: Collection[str]) -> Ruleset:
+def load_rules(paths: Sequence[Path], *, chats: Chats) -> Ruleset:
     """Read rule files and folders of them (`*.yaml`, `*.yml`, `*.sql`, by name; no subfolders).
 
-    `chats` are those that are set up: the words before the colon of a receiver. Raises
-    InvalidConfig with every problem of every file.
+    `chats` are those that are set up, with the targets they know. Raises InvalidConfig with
+    every problem of every file.
     """
     problems: list[Problem] = []
     files = list(_read_all(paths, chats, problems))
@@ -102,9 +103,7 @@ def check_cases(ruleset: Ruleset) -> list[Problem]:
     ]
 
 
-def _read_all(
-    paths: Iterable[Path], chats: Collection[str], problems: list[Problem]
-) -> Iterator[_File]:
+def _read_all(paths: Iterable[Path], chats: Chats, problems: list[Problem]) -> Iterator[_File]:
     seen: set[Path] = set()
     for path in paths:
         for file in _files(path, problems):
@@ -117,7 +116,7 @@ def _read_all(
                 problems += error.problems
 
 
-def _valid(tree: Tree, chats: Collection[str]) -> _File:
+def _valid(tree: Tree, chats: Chats) -> _File:
     try:
         content = RuleFile.model_validate(tree.values, context={"chats": chats})
     except ValidationError as error:

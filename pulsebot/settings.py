@@ -24,7 +24,7 @@ from pulsebot import configfile
 from pulsebot.address import Address, parse_address, parse_network
 from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidConfig, InvalidInput, Problem
-from pulsebot.routing.receiver import receiver
+from pulsebot.routing.receiver import Chats, Targets, receiver
 from pulsebot.stream.config import LocalStream, Section, StreamSettings
 from pulsebot.timespan import parse_duration
 
@@ -80,6 +80,10 @@ class Slack(Section):
     base_url: str = "https://slack.com/api/"
     command_prefix: str = ""
     """Put before every slash command, for workspaces where `/status` is taken."""
+
+
+TELEGRAM_TARGET = re.compile(r"(-?\d+|@\w+)(?:/(\d+))?")
+"""An id or @channel, with the topic of a forum: `-100123/45`."""
 
 
 class Telegram(Section):
@@ -281,8 +285,8 @@ class Settings(Section):
     publish: Publish | None = None
     logs: Logs = Logs()
 
-    def chats(self) -> frozenset[str]:
-        """Return the chats that are set up: what may stand before the colon of a receiver."""
+    def chats(self) -> Chats:
+        """Return the chats that are set up, and the targets they know: what a receiver may say."""
         return _set_up(self.__dict__)
 
     @field_validator("timezone")
@@ -327,8 +331,17 @@ _CALLS_IN = (
 )
 
 
-def _set_up(values: Mapping[str, object]) -> frozenset[str]:
-    return frozenset(chat for chat, key in _CHATS.items() if values.get(key))
+def _set_up(values: Mapping[str, object]) -> Chats:
+    return {chat: _targets(values[key]) for chat, key in _CHATS.items() if values.get(key)}
+
+
+def _targets(section: object) -> Targets | None:
+    """Return the targets that a chat's section names; None where they are the platform's own."""
+    if isinstance(section, Telegram):
+        return Targets(section.chats, "telegram.chats", TELEGRAM_TARGET)
+    if isinstance(section, dict):
+        return Targets(section, "webhooks")
+    return None
 
 
 FILE = Path("pulsebot.yaml")

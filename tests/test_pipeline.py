@@ -84,7 +84,7 @@ def ruleset(tmp_path: Path) -> Ruleset:
     """Give the rules above."""
     path = tmp_path / "rules.yaml"
     path.write_text(RULES)
-    return load_rules([path], chats={"rec"})
+    return load_rules([path], chats={"rec": None})
 
 
 @pytest.fixture

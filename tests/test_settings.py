@@ -51,7 +51,7 @@ def test_the_commented_examples_load_too() -> None:
     """Taking the `#` away from an example gives settings that work."""
     bot = uncommented((SCAFFOLD / "pulsebot.yaml").read_text().replace("@ZONE@", "UTC"))
     loaded = settings(bot)
-    assert loaded.chats() == {"console", "slack", "telegram"}
+    assert loaded.chats().keys() == {"console", "slack", "telegram"}
     assert isinstance(loaded.stream, KafkaStream)
     assert set(loaded.access) == {"slack", "telegram"}
     Path("crawler.yaml").write_text(uncommented((SCAFFOLD / "crawler.yaml").read_text()))
@@ -140,6 +140,22 @@ def test_without_a_file_the_defaults_hold() -> None:
 def test_a_mistake_is_told_with_its_mend(text: str, said: str) -> None:
     """Each of the mistakes that people make has a sentence of its own."""
     assert faults(text) == [f"pulsebot.yaml:1: {said}"]
+
+
+@pytest.mark.parametrize(
+    ("admin", "words"),
+    [
+        ("webhook:pagr", "there is no `pagr` in `webhooks` of the settings; did you mean `pager`?"),
+        ("telegram:ops", "there is no `ops` in `telegram.chats` of the settings; there are oncall"),
+    ],
+)
+def test_an_admin_that_no_setting_names_is_refused(admin: str, words: str) -> None:
+    """The one who is told of lost messages must not be lost to a typo."""
+    with pytest.raises(InvalidConfig, match=re.escape(words)):
+        settings(
+            f"delivery: {{admin: {admin}}}\nwebhooks: {{pager: {{url: u}}}}\n"
+            "telegram: {token: t, chats: {oncall: -100}}\n"
+        )
 
 
 def test_an_admin_on_a_chat_that_is_set_up_is_fine() -> None:

@@ -21,7 +21,7 @@ FIRST = "CREATE TABLE PER_DAY AS SELECT SERVICE_ID, COUNT(*) FROM SERVICE_TRIGGE
 def said(folder: Path) -> list[str]:
     """Return what is wrong with the files of a folder, without the folder's name."""
     with pytest.raises(InvalidConfig) as told:
-        load_rules([folder], chats={"console"})
+        load_rules([folder], chats={"console": None})
     return str(told.value).replace(f"{folder}/", "").splitlines()
 
 
@@ -29,7 +29,7 @@ def test_views_are_read_beside_the_rules(tmp_path: Path) -> None:
     """By the order of file names, so that a view may read a stream of an earlier file."""
     (tmp_path / "b.sql").write_text("CREATE TABLE T AS SELECT COUNT(*) FROM FATAL;")
     (tmp_path / "a.sql").write_text(GOOD + FATAL)
-    views = load_rules([tmp_path, tmp_path / "b.sql"], chats=()).views
+    views = load_rules([tmp_path, tmp_path / "b.sql"], chats={}).views
     assert [(v.create.name.text, Path(v.file).name, v.line) for v in views] == [
         ("PER_DAY", "a.sql", 2),
         ("FATAL", "a.sql", 5),

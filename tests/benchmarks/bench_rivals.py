@@ -71,7 +71,7 @@ def ours(stream: KafkaStream, count: int) -> float:
 
 async def _ours(stream: KafkaStream, count: int) -> float:
     with tempfile.TemporaryDirectory() as name:
-        intake = Intake(Decider(load_rules([], chats=set()), ZoneInfo("UTC")), Clock())
+        intake = Intake(Decider(load_rules([], chats={}), ZoneInfo("UTC")), Clock())
         reader = open_reader_apart(stream, preparing(Clock()))
         async with Database(Path(name) / "bot.db") as database, reader:
             await database.write(enter_live, 1)

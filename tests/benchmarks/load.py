@@ -44,7 +44,7 @@ def rules(folder: Path) -> Ruleset:
     path = folder / "rules.yaml"
     route = "routes:\n  - {match: {}, to: [console], then: stop}\n"
     path.write_text("".join(["version: 1\nrules:\n", _FLEET, *lines, route]))
-    return load_rules([path], chats={"console"})
+    return load_rules([path], chats={"console": None})
 
 
 def load(count: int, services: int) -> Iterator[Event]:

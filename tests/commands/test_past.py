@@ -58,7 +58,7 @@ def past(tmp_path: Path) -> Iterator[World]:
     The second status in a row makes it an alert; svc-b's goes to nobody.
     """
     (tmp_path / "rules.yaml").write_text(RULES)
-    ruleset = load_rules([tmp_path / "rules.yaml"], chats={"console"})
+    ruleset = load_rules([tmp_path / "rules.yaml"], chats={"console": None})
     with world(tmp_path / "pulsebot.db", ruleset) as made:
         said = MessageData(text="stock is low", title="Shop", level="warning")
         made.tell(events.message("svc-b", NOW - timedelta(days=1), said))

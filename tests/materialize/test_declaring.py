@@ -35,7 +35,7 @@ class Site:
     async def run(self, *queries: str, **changed: object) -> list[Any]:
         """Run the bot once; return ids of its views' versions, then what the queries answer."""
         settings: Settings = self.settings.model_copy(update=changed)
-        ruleset = load_rules([self.rules], chats=())
+        ruleset = load_rules([self.rules], chats={})
         with capture_logs() as self.logs:
             async with app.opened(settings, ruleset) as opened:
                 await app.run_once(opened)
@@ -86,7 +86,7 @@ async def test_a_view_made_by_hand_is_taken_over(tmp_path: Path) -> None:
     """The same statement in a file only notes the file; another one replaces it."""
     bot = Site(tmp_path)
     bot.write("CREATE TABLE T AS SELECT COUNT(*) FROM SERVICE_CRASH")
-    async with app.opened(bot.settings, load_rules([bot.rules], chats=())) as opened:
+    async with app.opened(bot.settings, load_rules([bot.rules], chats={})) as opened:
         await app.run_once(opened)
         await opened.desk.execute(PER_DAY)
         await opened.desk.builder.built()

@@ -150,7 +150,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
                     for event in told
                 ]
             )
-        ruleset = load_rules([tmp_path], chats={"webhook"})
+        ruleset = load_rules([tmp_path], chats={"webhook": None})
         async with app.opened(settings, ruleset) as bot:
             running = asyncio.create_task(app.run(bot))
             async with asyncio.timeout(60):

@@ -28,7 +28,7 @@ from pulsebot.chat.telegram.render import render
 from pulsebot.chat.telegram.request import RedactingRequest, silence
 from pulsebot.errors import InvalidInput, Permanent
 from pulsebot.message import Message
-from pulsebot.settings import Telegram
+from pulsebot.settings import TELEGRAM_TARGET, Telegram
 
 WEBHOOK_PATH = "/telegram/webhook"
 UPDATE_LIMIT = 1024 * 1024
@@ -36,7 +36,6 @@ UPDATE_LIMIT = 1024 * 1024
 
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")  # https://core.telegram.org/bots/api#botcommand
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")  # https://core.telegram.org/bots/api#setwebhook
-_TARGET = re.compile(r"(-?\d+|@\w+)(?:/(\d+))?")
 
 
 class TelegramChat:
@@ -118,7 +117,7 @@ class TelegramChat:
         return (Route(WEBHOOK_PATH, self._called, methods=["POST"]),)
 
     def _place(self, target: str) -> tuple[str, int | None]:
-        match = _TARGET.fullmatch(self._chats.get(target, target))
+        match = TELEGRAM_TARGET.fullmatch(self._chats.get(target, target))
         if not match:
             known = ", ".join(sorted(self._chats)) or "none yet"
             raise Permanent(
@@ -173,7 +172,7 @@ def _check(settings: Telegram, token: str, commands: Mapping[str, str]) -> None:
     if secret and not _SECRET.fullmatch(secret.get_secret_value()):
         raise InvalidInput("telegram.webhook_secret may hold 1 to 256 of A-Z a-z 0-9 _ - only")
     for name, chat in settings.chats.items():
-        if not _TARGET.fullmatch(str(chat)):
+        if not TELEGRAM_TARGET.fullmatch(str(chat)):
             raise InvalidInput(f"telegram.chats.{name}: {chat!r} is neither a chat id nor @channel")
     for name, line in commands.items():
         if not _COMMAND.fullmatch(name) or not line:

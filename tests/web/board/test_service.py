@@ -54,7 +54,7 @@ def told(tmp_path: Path) -> Iterator[World]:
     """Give a world in which svc-a was down, and crashed a minute later."""
     (tmp_path / "rules.yaml").write_text(RULES)
     with world(
-        tmp_path / "bot.db", load_rules([tmp_path / "rules.yaml"], chats={"console"})
+        tmp_path / "bot.db", load_rules([tmp_path / "rules.yaml"], chats={"console": None})
     ) as made:
         down = StatusData(state=State.DOWN, reason="no answer")
         made.tell(events.status("svc-a", NOON, down, instance="one"))
