@@ -201,6 +201,7 @@ class Delivery:
     async def _refused(self, row: Row, error: Permanent) -> None:
         if error.moved_to:
             self._moved[row.receiver] = f"{row.receiver.partition(':')[0]}:{error.moved_to}"
+            log.warning("a destination has moved", receiver=row.receiver, why=error.reason)
             await self._note(outbox.retry, row.seq, self._now_ms(), error.reason)
         elif error.unformatted and row.formatted:
             await self._note(outbox.retry_plain, row.seq, error.reason)

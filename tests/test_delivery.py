@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from pulsebot import message as messages
 from pulsebot.delivery import LONGEST_PAUSE_S, Delivery, pause_s
@@ -235,12 +236,14 @@ async def test_an_admin_that_cannot_be_told_is_not_told_about_that(opened: Open)
 
 
 async def test_follows_a_destination_that_has_moved(opened: Open) -> None:
-    """The message and its successors go to the new place that the platform told."""
+    """The message and its successors go to the new place; the log tells what to mend."""
     desk = opened()
     desk.chat.troubles["a"].append(Permanent("moved", moved_to="new"))
     await desk.post("one", "two")
-    async with desk.running():
-        await desk.until("state", "two", "sent")
+    with capture_logs() as logs:
+        async with desk.running():
+            await desk.until("state", "two", "sent")
+    assert ("rec:a", "moved") in [(line.get("receiver"), line.get("why")) for line in logs]
     assert desk.chat.titles("new") == ["one", "two"]
     assert await desk.column("ref_target", "one") == "new"
 

@@ -146,6 +146,8 @@ FAULTS = [
     (Fault(drop="after"), {"sent_unknown": True}),
     (Fault(400, "Bad Request: can't parse entities: x"), {"unformatted": True}),
     (Fault(400, "Bad Request: message is too long"), {"unformatted": True}),
+    (Fault(400, "Bad Request: ENTITY_TEXTURL_INVALID"), {"unformatted": True}),
+    (Fault(400, "Bad Request: chat not found"), {"unformatted": False}),
     (Fault(400, "Bad Request: CHAT_WRITE_FORBIDDEN"), {"unformatted": False, "moved_to": None}),
     (Fault(401, "Unauthorized"), {"unformatted": False, "moved_to": None}),
 ]

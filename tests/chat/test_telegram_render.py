@@ -29,7 +29,7 @@ def test_whatever_the_message_telegram_takes_it(message: Message) -> None:
     """Marked or plain, it parses, is within the limit and is not empty."""
     shown, _ = parse(render(message, formatted=True))
     for text in (shown, render(message, formatted=False)):
-        assert 0 < len(text) <= LIMIT
+        assert 0 < len(text.encode("utf-16-le")) // 2 <= LIMIT
         assert text.strip()
         text.encode()
 
@@ -45,11 +45,13 @@ def test_markup_changes_nothing_that_is_read(message: Message) -> None:
     assert parse(render(bare, formatted=True))[0] == render(bare, formatted=False)
 
 
-def test_the_limit_counts_code_points() -> None:
-    """4,096 emoji fit; Telegram counts characters here, not UTF-16 units."""
-    title = "😀" * LIMIT
+def test_the_limit_counts_as_the_strictest_server() -> None:
+    """An emoji counts twice, whatever else a server may count by: too long is never lost."""
+    title = "😀" * (LIMIT // 2)
     assert render(Message(title), formatted=False) == title
-    assert render(Message(title + "x"), formatted=False) == "😀" * (LIMIT - 1) + "…"
+    longer = render(Message(title + "x"), formatted=True)
+    assert longer.startswith("<b>😀😀")
+    assert longer.endswith("😀…</b>")
 
 
 def test_a_very_wide_table_gives_way_to_what_is_around_it() -> None:

@@ -24,6 +24,7 @@ from tests.patience import PATIENCE_S
 
 TOKEN = "123456:fake-token-of-the-loopback-server"  # noqa: S105 - not a secret
 LIMIT = 4096
+"""UTF-16 units: the strictest that a server may count."""
 BOT = {"id": 123456, "is_bot": True, "first_name": "Pulse", "username": "pulse_bot"}
 
 
@@ -232,7 +233,7 @@ class FakeTelegram:
                 raise ApiError(400, f"Bad Request: {refused}") from None
         if not text.strip():
             raise ApiError(400, "Bad Request: message text is empty")
-        if len(text) > LIMIT:
+        if len(text.encode("utf-16-le")) // 2 > LIMIT:
             raise ApiError(400, "Bad Request: message is too long")
         return Sent(chat, text, form["text"], mode, topic, entities, next(self._ids))
 

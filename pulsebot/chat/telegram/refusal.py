@@ -29,12 +29,14 @@ _NOT_SENT = (
 """Failures that come before the request goes out."""
 
 _SHOWN = 200  # characters of a reply; it may be a whole error page
-_FORMAT = ("can't parse entities", "message is too long", "entities_too_long")
 _MENDS = {
     "chat not found": "check the id in telegram.chats, and let the bot join the chat",
     "thread not found": "the topic is gone; name another one or none",
     "not enough rights": "let an administrator allow the bot to write",
+    "chat_write_forbidden": "let an administrator allow the bot to write",
+    "topic_closed": "open the topic, or name another one or none",
 }
+"""Refusals that no other text would change, and the mend."""
 
 
 def refusal(error: Exception, target: str) -> Retryable | Permanent:
@@ -80,10 +82,10 @@ def seconds(error: RetryAfter) -> float:
 
 def _bad_request(text: str, target: str) -> Permanent:
     lower = text.lower()
-    if any(words in lower for words in _FORMAT):
-        return Permanent(f"Telegram refuses the format ({text})", unformatted=True)
-    mend = next((mend for words, mend in _MENDS.items() if words in lower), None)
-    return Permanent(f"Telegram refuses {target} ({text})" + (f": {mend}" if mend else ""))
+    if mend := next((mend for words, mend in _MENDS.items() if words in lower), None):
+        return Permanent(f"Telegram refuses {target} ({text}): {mend}")
+    # any other may be about the markup or the length: plain text costs one more attempt
+    return Permanent(f"Telegram refuses the message to {target} ({text})", unformatted=True)
 
 
 def _failed(error: Exception) -> Retryable:

@@ -15,8 +15,8 @@ from pulsebot.message import Code, Fields, Link, Message, Note, Table, Text, hea
 LIMIT = 4096
 """Characters after entities parsing (https://core.telegram.org/bots/api#sendmessage).
 
-Code points, as len() counts: 4,096 emoji (8,192 UTF-16 units) are accepted, one more is not.
-UTF-16 units only count the offsets of entities.
+Counted here in UTF-16 units, as Telegram counts offsets: no server counts more, and a message
+that is too long for one would be refused as plain text as well.
 """
 ENTITIES = 100
 """Telegram ignores more marked pieces than this in one message."""
@@ -38,8 +38,8 @@ class _Piece:
 
     @property
     def length(self) -> int:
-        """Characters that are shown, with the line break."""
-        return len(self.label) + len(self.text) + 1
+        """UTF-16 units that are shown, with the line break."""
+        return len(f"{self.label}{self.text}\n".encode("utf-16-le")) // 2
 
 
 def render(message: Message, *, formatted: bool) -> str:
