@@ -38,6 +38,7 @@ REPLY_LIMIT = 1024
 
 _SHOWN = 200  # characters of them that are repeated
 _AGAIN = frozenset({408, 425, 429})
+_GATEWAY_TIMEOUT = 504  # who stands behind the gateway may have got it
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
@@ -148,7 +149,12 @@ def _refusal(target: str, reply: httpx.Response, said: str) -> Retryable | Perma
     words = f"webhook:{target} answered {reply.status_code}"
     if reply.is_server_error or reply.status_code in _AGAIN:
         after = _seconds(reply.headers.get("Retry-After", ""))
-        return Retryable(words, after=after, whole_destination=reply.status_code in {429, 503})
+        return Retryable(
+            words,
+            after=after,
+            whole_destination=reply.status_code in {429, 503},
+            sent_unknown=reply.status_code == _GATEWAY_TIMEOUT,
+        )
     if reply.is_client_error:
         return Permanent(f"{words} ({said})" if said else words)
     return Permanent(
@@ -161,7 +167,7 @@ def _seconds(retry_after: str) -> float | None:
     if retry_after.isdecimal():
         return float(retry_after)
     try:
-        until = parsedate_to_datetime(retry_after)
-    except ValueError:
+        until = parsedate_to_datetime(retry_after).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())

@@ -140,6 +140,8 @@ FAULTS = [
         Fault(429, "Too Many Requests", {"retry_after": 7}),
         {"after": 7.0, "whole_destination": True, "sent_unknown": False},
     ),
+    (Fault(429, "x", {"retry_after": -3}), {"after": 0.0, "whole_destination": True}),
+    (Fault(429, "x", {"retry_after": "soon"}), {"after": None, "whole_destination": True}),
     (Fault(500), {"after": None, "whole_destination": False, "sent_unknown": False}),
     (Fault(502, "Bad Gateway"), {"sent_unknown": False}),
     (Fault(drop="before"), {"sent_unknown": True}),
@@ -160,6 +162,34 @@ async def test_each_refusal_becomes_retryable_or_permanent(
     """Delivery gets what it needs to decide, and no more."""
     error = await refused(server, "oncall", fault)
     assert {name: getattr(error, name) for name in expected} == expected
+
+
+PAGE = "<html><h1>nginx</h1></html>"
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 409, 413, 429, 502, 504])
+async def test_a_page_of_a_proxy_is_not_telegrams_word(
+    server: FakeTelegram, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    """Whatever stands between us may be repaired: no message is lost to its error page."""
+    error = await refused(server, "oncall", Fault(status, page=PAGE))
+    assert isinstance(error, Retryable)
+    assert error.whole_destination is (status == 429)
+    assert error.sent_unknown is (status in {200, 504})
+    assert status == 200 or f"({status})" in error.reason
+    assert "token" not in error.reason
+    assert PAGE not in caplog.text
+
+
+@pytest.mark.parametrize("wait", [-3, "soon", 10**20])
+async def test_a_wait_that_makes_no_sense_does_not_end_the_listening(
+    server: FakeTelegram, wait: object
+) -> None:
+    """The next poll comes all the same."""
+    server.fail("getUpdates", Fault(429, "Too Many Requests", {"retry_after": wait}))
+    async with TelegramChat(bot_settings(server), echo, COMMANDS) as chat:
+        await server.until(lambda fake: fake.calls.count("getUpdates") > 1)
+        await server.until(lambda _: chat.health() is None)
 
 
 async def test_a_connection_that_was_never_made_has_sent_nothing(server: FakeTelegram) -> None:

@@ -34,7 +34,9 @@ class Fault:
 
     status: int = 500
     description: str = "Internal Server Error"
-    parameters: dict[str, int] = field(default_factory=dict)
+    parameters: dict[str, object] = field(default_factory=dict)
+    page: str = ""
+    """Answer with this, as a proxy does that stands between, and not in Telegram's words."""
     drop: Literal["", "before", "after"] = ""
     delay_s: float = 0
     """Only keeps silent for so many seconds; then the call goes on as if nothing was wrong."""
@@ -156,6 +158,8 @@ class FakeTelegram:
             await asyncio.sleep(fault.delay_s)
         elif fault and fault.drop == "before":
             return _dropped(request)
+        elif fault and fault.page:
+            return web.Response(status=fault.status, text=fault.page, content_type="text/html")
         elif fault and not fault.drop:
             return _error(fault.status, fault.description, fault.parameters)
         answer = await self._answer(method, form)
@@ -284,7 +288,9 @@ class FakeTelegram:
             self._changed.notify_all()
 
 
-def _error(status: int, description: str, parameters: dict[str, int] | None = None) -> web.Response:
+def _error(
+    status: int, description: str, parameters: dict[str, object] | None = None
+) -> web.Response:
     body = {"ok": False, "error_code": status, "description": description}
     return web.json_response(
         body | ({"parameters": parameters} if parameters else {}), status=status

@@ -20,6 +20,8 @@ from pulsebot.chat.telegram.refusal import seconds, trouble
 _POLL_S = 25
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
+_LONGEST_WAIT_S = 3600.0
+"""However long Telegram asks us to wait: people want to be heard again."""
 _DESCRIPTION_LIMIT = 256  # https://core.telegram.org/bots/api#botcommand
 _WANTED = [Update.MESSAGE]
 _log = structlog.get_logger(__name__)
@@ -136,6 +138,7 @@ class Connection:
         if words != self.trouble:
             _log.warning("not listening to Telegram", reason=words)
         self.trouble = words
-        pause = seconds(error) if isinstance(error, RetryAfter) else self._pause
+        asked = seconds(error) if isinstance(error, RetryAfter) else None
+        pause = self._pause if asked is None else min(asked, _LONGEST_WAIT_S)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE_S)
         return pause

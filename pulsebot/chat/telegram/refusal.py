@@ -14,6 +14,7 @@ from telegram.error import (
     InvalidToken,
     NetworkError,
     RetryAfter,
+    TelegramError,
     TimedOut,
 )
 
@@ -28,6 +29,7 @@ _NOT_SENT = (
 )
 """Failures that come before the request goes out."""
 
+_TOO_MANY, _GATEWAY_TIMEOUT = "(429)", "(504)"
 _SHOWN = 200  # characters of a reply; it may be a whole error page
 _MENDS = {
     "chat not found": "check the id in telegram.chats, and let the bot join the chat",
@@ -42,11 +44,8 @@ _MENDS = {
 def refusal(error: Exception, target: str) -> Retryable | Permanent:
     """Translate what a call for `target` raised; the text carries the mend where one is known."""
     match error:
-        case RetryAfter():
-            after = seconds(error)
-            return Retryable(
-                f"Telegram asks to wait {after:.0f} s", after=after, whole_destination=True
-            )
+        case TelegramError(__cause__=TelegramError()):
+            return _strange(error)
         case ChatMigrated(new_chat_id=new):
             return Permanent(
                 f"{target} became a supergroup: write its new id {new} into telegram.chats",
@@ -74,10 +73,26 @@ def trouble(error: Exception) -> str:
     return refusal(error, "Telegram").reason
 
 
-def seconds(error: RetryAfter) -> float:
-    """Return the wait that Telegram asked for."""
+def seconds(error: RetryAfter) -> float | None:
+    """Return the wait that Telegram asked for; None where that is no length of time."""
     wait = error.retry_after
-    return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+    try:
+        return max(0.0, wait.total_seconds() if isinstance(wait, timedelta) else float(wait))
+    except (TypeError, ValueError):
+        return None
+
+
+def _strange(error: TelegramError) -> Retryable:
+    """Judge an answer whose body is not Telegram's, such as a proxy's error page.
+
+    Whatever it says of tokens or rights, Telegram has not said it.
+    """
+    status = str(error).partition(". Parsing")[0]
+    return Retryable(
+        f"something else answers at telegram.base_url: {status}",
+        whole_destination=status.endswith(_TOO_MANY),
+        sent_unknown=status.endswith(_GATEWAY_TIMEOUT),
+    )
 
 
 def _bad_request(text: str, target: str) -> Permanent:
@@ -89,6 +104,10 @@ def _bad_request(text: str, target: str) -> Permanent:
 
 
 def _failed(error: Exception) -> Retryable:
+    if isinstance(error, RetryAfter):
+        after = seconds(error)
+        wait = "" if after is None else f" {after:.0f} s"
+        return Retryable(f"Telegram asks to wait{wait}", after=after, whole_destination=True)
     cause = error.__cause__
     if isinstance(error, TimedOut):
         return Retryable(

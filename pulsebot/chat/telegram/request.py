@@ -31,9 +31,11 @@ class RedactingRequest(HTTPXRequest):
 def silence() -> None:
     """Quieten the loggers that write addresses, and opt in to durations as timedelta.
 
-    httpx logs each address at INFO, telegram.Bot its own at DEBUG. Without the opt-in the
-    library warns of a deprecation on each HTTP 429.
+    httpx logs each address at INFO, telegram.Bot its own at DEBUG; telegram.request each answer
+    that is no JSON, with a traceback, where our own words say it. Without the opt-in the library
+    warns of a deprecation on each HTTP 429.
     """
+    logging.getLogger("telegram.request").setLevel(logging.CRITICAL)
     for name in ("httpx", "telegram"):
         logging.getLogger(name).setLevel(logging.WARNING)
     os.environ.setdefault("PTB_TIMEDELTA", "1")
