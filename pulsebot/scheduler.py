@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from pulsebot import daybook
 from pulsebot import message as messages
-from pulsebot.civil import zone_of
+from pulsebot.civil import local_midnight, zone_of
 from pulsebot.digest import Due, due, render
 from pulsebot.message import Message, Note
 from pulsebot.phrases import instant
@@ -92,7 +92,7 @@ class Scheduler:
         now_ms = self._times.now_ms()
         for name, rule in self._digest_rules().items():
             ready = due(now_ms, rule.at, zone_of(rule.tz), rule.days)
-            if ready is None or await self._database.read(_settled, name, ready.date.isoformat()):
+            if ready is None or await self._database.read(_settled, name, rule, ready.date):
                 continue
             if self._must_wait(name, ready, now_ms):
                 continue
@@ -141,9 +141,15 @@ def preview(connection: Connection, making: Making) -> Message:
     return render(making.name, of, making.rule.include)
 
 
-def _settled(connection: Connection, name: str, local_date: str) -> bool:
-    """Tell whether nothing is to be made: it was, or nothing was ever heard to tell about."""
-    return digests.claimed(connection, name, local_date) or not services.names(connection)
+def _settled(connection: Connection, name: str, rule: Digest, on: date) -> bool:
+    """Tell whether nothing is to be made: it was, or nothing was heard yet on the day it tells of.
+
+    A new bot does not say of a day on which it was not there that nothing happened.
+    """
+    first_ms = services.first_ms(connection)
+    if first_ms is None or first_ms >= local_midnight(on, zone_of(rule.tz)):
+        return True
+    return digests.claimed(connection, name, on.isoformat())
 
 
 def _put(connection: Connection, making: Making, lacking: tuple[Note, ...]) -> bool:

@@ -76,6 +76,19 @@ async def test_a_bot_that_heard_nothing_yet_makes_no_digest(tmp_path: Path) -> N
         assert await database.read(heads) == []
 
 
+async def test_a_new_bot_tells_of_no_day_on_which_it_was_not_there(tmp_path: Path) -> None:
+    """Set up this morning, it does not say that nothing happened yesterday."""
+    path = tmp_path / "a.db"
+    with world(path) as past:
+        past.tell(events.trigger("svc-a", datetime(2026, 11, 23, 0, 30, tzinfo=BERLIN)))
+    async with Database(path) as database:
+        await scheduler(database, "2026-11-23T12:00:00+01:00").digests()
+        assert await database.read(heads) == []
+        await scheduler(database, "2026-11-24T09:00:00+01:00").digests()
+        said = plain(messages.decode((await database.read(heads))[0].message))
+    assert said.startswith("Monday: 1 trigger")
+
+
 async def test_a_digest_tells_of_the_civil_day_before(tmp_path: Path) -> None:
     """Half an hour after midnight in Berlin belongs to the new day there."""
     path = tmp_path / "a.db"
