@@ -199,8 +199,9 @@ class Delivery:
         log.warning("will send again", receiver=row.receiver, after_s=after_s, why=error.reason)
 
     async def _refused(self, row: Row, error: Permanent) -> None:
-        if error.moved_to:
-            self._moved[row.receiver] = f"{row.receiver.partition(':')[0]}:{error.moved_to}"
+        moved = f"{row.receiver.partition(':')[0]}:{error.moved_to}"
+        if error.moved_to and self._moved.get(row.receiver) != moved:  # else it leads nowhere
+            self._moved[row.receiver] = moved
             log.warning("a destination has moved", receiver=row.receiver, why=error.reason)
             await self._note(outbox.retry, row.seq, self._now_ms(), error.reason)
         elif error.unformatted and row.formatted:

@@ -248,6 +248,17 @@ async def test_follows_a_destination_that_has_moved(opened: Open) -> None:
     assert await desk.column("ref_target", "one") == "new"
 
 
+async def test_a_destination_that_moves_to_where_it_is_fails(opened: Open) -> None:
+    """A platform that contradicts itself is not asked for ever; the next message goes on."""
+    desk = opened()
+    desk.chat.troubles["a"].append(Permanent("moved", moved_to="new"))
+    desk.chat.troubles["new"].append(Permanent("moved", moved_to="new"))
+    await desk.post("one", "two")
+    async with desk.running():
+        await desk.until("state", "two", "sent")
+    assert await desk.column("state", "one") == "failed"
+
+
 async def test_what_only_the_markup_prevented_is_sent_as_plain_text(opened: Open) -> None:
     """A refused markup costs the looks, never the message."""
     desk = opened()

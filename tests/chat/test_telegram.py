@@ -192,6 +192,14 @@ async def test_a_wait_that_makes_no_sense_does_not_end_the_listening(
         await server.until(lambda _: chat.health() is None)
 
 
+async def test_a_refused_registration_is_told_as_such(server: FakeTelegram) -> None:
+    """What is wrong with listening is not said of some message."""
+    server.fail("setMyCommands", Fault(400, "Bad Request: BOT_COMMAND_INVALID"))
+    async with TelegramChat(bot_settings(server), echo, COMMANDS) as chat:
+        words = "Telegram refuses how we listen (BOT_COMMAND_INVALID)"
+        await server.until(lambda _: (chat.health() or "").lower() == words.lower())
+
+
 async def test_a_connection_that_was_never_made_has_sent_nothing(server: FakeTelegram) -> None:
     """A refused connection is retryable without any doubt about duplicates."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

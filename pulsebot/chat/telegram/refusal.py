@@ -70,6 +70,8 @@ def trouble(error: Exception) -> str:
     """Say in a few words why listening failed."""
     if isinstance(error, Conflict):
         return f"another process listens with the same token ({error})"
+    if isinstance(error, BadRequest):
+        return f"Telegram refuses how we listen ({error})"
     return refusal(error, "Telegram").reason
 
 
