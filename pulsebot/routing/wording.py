@@ -5,6 +5,7 @@ and in small print why. This module must not know any chat's markup.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -32,6 +33,12 @@ DEFAULT_TEXTS = {
     "message": "{service}: {title}",
 }
 """What a rule without a `text` says, by the kind of event."""
+
+_WITHOUT = {
+    ("status", "instance"): "{service} is {state}",
+    ("message", "title"): "{service}: {reason}",
+}
+"""The same where the event lacks a field."""
 
 
 def subject_of(outcome: Outcome) -> Subject:
@@ -102,10 +109,17 @@ def _texts(outcome: Outcome) -> tuple[str, str]:
     Line breaks in the values filled in do not make further lines of the title.
     """
     values, _ = _values(outcome)
-    default = DEFAULT_TEXTS.get(values.get("kind", ""), "{rule}: {reason}")
     written = outcome.rule.text if outcome.rule else None
-    first, _, rest = (written or default).strip().partition("\n")
+    first, _, rest = (written or _default(values)).strip().partition("\n")
     return fill(first, values), fill(rest, values)
+
+
+def _default(values: Mapping[str, str]) -> str:
+    kind = values.get("kind", "")
+    for (of, field), text in _WITHOUT.items():
+        if of == kind and not values.get(field):
+            return text
+    return DEFAULT_TEXTS.get(kind, "{rule}: {reason}")
 
 
 def _values(outcome: Outcome) -> tuple[dict[str, str], dict[str, str]]:

@@ -59,6 +59,12 @@ def test_a_crash_is_told_with_its_facts_its_stack_and_why() -> None:
     [
         (crash(), {}, "svc-a crashed: ValueError [r-1]"),
         (status(0, "down"), {"when": {"kind": "status"}}, "svc-a a-1 is down [r-1]"),
+        (status(0, "down", ""), {"when": {"kind": "status"}}, "svc-a is down [r-1]"),
+        (
+            events.message("svc-a", NOON, MessageData(text="hello"), id="m"),
+            {"when": {"kind": "message"}, "condition": threshold(1)},
+            "svc-a: 1 message within 10m (threshold 1) [r-1]",
+        ),
         (
             trigger(0, 7),
             {"when": {"kind": "trigger"}, "condition": threshold(5)},
@@ -69,7 +75,7 @@ def test_a_crash_is_told_with_its_facts_its_stack_and_why() -> None:
 def test_a_rule_without_text_says_what_suits_the_kind(
     event: events.Event, parts: dict[str, Any], title: str
 ) -> None:
-    """Each kind has a sensible default."""
+    """Each kind has a sensible default, also where the event says less."""
     assert said(event, **parts).title == title
 
 
