@@ -1,11 +1,12 @@
 """The board in a real Chromium."""
 
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import msgspec
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
@@ -26,6 +27,9 @@ HOSTILE = (
     "\u202eevil",
     "🔥 fire",
     "x" * 255,
+    " ",
+    "\u200b",
+    "100%s%n",
     "line\nbreak\ttab",
 )
 
@@ -109,6 +113,57 @@ async def test_a_service_is_followed_on_its_own_page(board: Site) -> None:
         await expect(page.locator("#crashes .stack")).to_be_visible()
         await page.get_by_role("link", name="Services").first.click()
         await expect(page.locator("h1")).to_have_text("Services")
+
+
+async def test_what_a_reader_is_at_stays_while_numbers_change(board: Site) -> None:
+    """The keyboard's place, an opened stack and how far it is scrolled outlive new numbers."""
+    stack = "Traceback\n" + "".join(f"  line {n}\n" for n in range(200))
+    crashed = events.crash("checkout", datetime.now(UTC), CrashData(error="KeyError", stack=stack))
+    await board.tell(triggered("checkout", 3), crashed)
+    await board.consumed(2)
+    async with board.reader("/services/checkout") as page:
+        await page.locator("#crashes summary").click()
+        await page.locator("#crashes .stack").evaluate("pre => pre.scrollTo(0, 700)")
+        table = page.locator("#by-hour summary")
+        await table.focus()
+        await board.tell(
+            triggered("checkout", 4),
+            events.crash("checkout", datetime.now(UTC), CrashData(error="KeyError", stack=stack)),
+        )
+        await expect(page.locator("#triggers")).to_contain_text("last 24 hours: 7")
+        await expect(page.locator("#crashes summary b")).to_have_text("2×")
+        await expect(table).to_be_focused()
+        assert await page.locator("#crashes .stack").evaluate("pre => pre.scrollTop") == 700
+    async with board.reader() as page:
+        await expect(page.locator("#live-word")).to_have_text("Live")
+        await page.get_by_role("link", name="checkout").focus()
+        await board.tell(triggered("payment", 7))
+        await expect(page.locator("#rows tr")).to_have_count(2)
+        await expect(page.get_by_role("link", name="checkout")).to_be_focused()
+
+
+async def test_a_page_that_is_open_learns_of_tags(board: Site) -> None:
+    """A new tag is shown and searched for; one of a new service can be chosen."""
+    await board.tell(triggered("checkout", 3))
+    await board.consumed(1)
+    async with board.reader("/?tag=env%3Dgone") as page:
+        await expect(page.get_by_label("Tag")).to_have_value("env=gone")
+        await expect(page.locator("#nothing")).to_be_visible()
+        await page.locator("#nothing").get_by_role("link", name="Show all").click()
+        await expect(page.locator("#nothing")).to_be_hidden()
+        await expect(page.locator("#live-word")).to_have_text("Live")
+        learned = triggered("checkout", 1, env="Prod")
+        await board.tell(msgspec.structs.replace(learned, time=learned.time + timedelta(minutes=2)))
+        await expect(page.locator("#rows .tag")).to_have_text("Prod")
+        await page.locator("#q").fill("env=prod")
+        assert await shown(page) == ["checkout"]
+        await page.locator("#q").fill("nobody")
+        await expect(page.locator("#nothing")).to_be_visible()
+        await board.tell(triggered("payment", 7, env="dev"))
+        await expect(page.locator("#found")).to_have_text("0 of 2")
+        await page.locator("#q").fill("")
+        await page.get_by_label("Tag").select_option("env=dev")
+        assert await shown(page) == ["payment"]
 
 
 async def test_search_filter_and_order_work_at_once_and_by_keyboard(board: Site) -> None:
@@ -231,13 +286,13 @@ async def test_hostile_names_and_texts_stay_text(board: Site) -> None:
     async with board.reader() as page:
         await expect(page.locator("#rows tr")).to_have_count(len(HOSTILE) + 1)
         texts = await page.locator("#rows .c-name a bdi").all_text_contents()
-        assert set(texts) == {*HOSTILE, "texts"}
+        assert set(texts) == {wording.visible(name) for name in (*HOSTILE, "texts")}
         assert await page.locator("#rows script, #rows img").count() == 0
         assert await page.locator('a[href^="javascript:"]').count() == 0
         for name in HOSTILE:
             await page.goto(f"{board.bot.address}/")
             await page.locator(f"#{wording.key(name)} .c-name a").click()
-            assert await page.locator("h1 bdi").text_content() == name
+            assert await page.locator("h1 bdi").text_content() == wording.visible(name)
             await expect(page.locator("#crashes summary b")).to_have_text("1×")
             assert await page.locator("main script, main img").count() == 0
         await page.goto(f"{board.bot.address}/services/texts")

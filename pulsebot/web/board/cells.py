@@ -15,6 +15,7 @@ from pulsebot.web.board.roster import SILENT, WORST_FIRST, Line
 from pulsebot.web.board.spans import Spans
 
 TROUBLE = ("down", "degraded")
+_ZERO = Markup('<span class="zero">0</span>')
 
 
 def of_line(line: Line, spans: Spans) -> dict[str, str]:
@@ -27,6 +28,7 @@ def of_line(line: Line, spans: Spans) -> dict[str, str]:
         "cw": _crashes(line.counts.crashes_week),
         "ms": _message(line.message, spans),
         "al": _alerts(line.alerts),
+        "tg": _tags(line.tags),
     }
 
 
@@ -44,7 +46,7 @@ def of_summary(lines: Iterable[Line]) -> dict[str, str]:
         "sum-services": wording.number(states.total()),
         "sum-states": _states(states),
         "sum-triggers": wording.number(triggers),
-        "sum-crashes": _crashes(crashes),
+        "sum-crashes": _crashes(crashes) if crashes else wording.number(0),
         "sum-week": wording.number(week),
         "sum-alerts": _alerts(("",) * alerts) if alerts else wording.number(0),
     }
@@ -69,7 +71,7 @@ def _spark(line: Line, spans: Spans) -> Markup:
 
 
 def _crashes(count: int) -> str:
-    return Markup('<b class="bad">{}</b>').format(wording.number(count)) if count else "0"
+    return Markup('<b class="bad">{}</b>').format(wording.number(count)) if count else _ZERO
 
 
 def _message(message: Kept | None, spans: Spans) -> str:
@@ -85,8 +87,17 @@ def _message(message: Kept | None, spans: Spans) -> str:
 
 def _alerts(severities: tuple[str, ...]) -> str:
     if not severities:
-        return "0"
+        return _ZERO
     return Markup('<b class="firing v-{}">{}</b>').format(severities[0], len(severities))
+
+
+def _tags(tags: tuple[tuple[str, str], ...]) -> Markup:
+    return Markup("").join(
+        Markup('<span class="tag" title="{}">{}</span>').format(
+            wording.one_line(f"{name}={value}"), value
+        )
+        for name, value in tags
+    )
 
 
 def _states(states: Counter[str]) -> Markup:

@@ -33,7 +33,11 @@ class Overview:
         if roster.spans != self._spans:
             self._spans = roster.spans
             self._drawn.clear()
-        drawn = {**health.cells(scene), **cells.of_summary(roster.lines.values())}
+        drawn = {
+            **health.cells(scene),
+            **cells.of_summary(roster.lines.values()),
+            "windows": wording.windows(roster.spans),
+        }
         for name, line in roster.lines.items():
             kept = self._drawn.get(name)
             if kept is None or kept[0] != line:
@@ -42,7 +46,7 @@ class Overview:
                 kept = line, {f"{key}-{short}": html for short, html in of_line.items()}
                 self._drawn[name] = kept
             drawn.update(kept[1])
-        return Picture(drawn, (frozenset(roster.lines), roster.spans.today_ms))
+        return Picture(drawn, frozenset(roster.lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Query:
     def fits(self, line: Line) -> bool:
         """Tell whether a line is asked for."""
         return (
-            self.text.casefold() in searched(line)
+            self.text.lower() in searched(line)
             and (not self.state or self.state == line.state or self._in_trouble(line))
             and (not self.tag or self.tag in labels(line))
         )
@@ -78,7 +82,7 @@ class Query:
 
     def order(self, lines: Iterable[Line]) -> list[Line]:
         """Return lines in the order asked for; equal ones by name."""
-        by_name = sorted(lines, key=lambda line: (line.service.casefold(), line.service))
+        by_name = sorted(lines, key=lambda line: (line.service.lower(), line.service))
         return sorted(by_name, key=ORDERS[self.sort][1])
 
 
@@ -104,9 +108,12 @@ def labels(line: Line) -> tuple[str, ...]:
 
 
 def searched(line: Line) -> str:
-    """Return what a search looks through: the name and the tags, a line each."""
+    """Return what a search looks through: the name and the tags, a line each.
+
+    In lower case as a browser's script makes it, so that both find the same.
+    """
     parts = (line.service, *labels(line))
-    return "\n".join(" ".join(part.splitlines()) for part in parts).casefold()
+    return "\n".join(wording.one_line(part) for part in parts).lower()
 
 
 def choices(lines: Iterable[Line]) -> dict[str, list[str]]:
@@ -123,11 +130,13 @@ def asked(query: Query, lines: Iterable[Line], cells: Mapping[str, object]) -> d
     known = [line for line in lines if f"{wording.key(line.service)}-st" in cells]
     fitting = query.order(line for line in known if query.fits(line))
     others = query.order(line for line in known if not query.fits(line))
+    tags = choices(known)
     rows = [(line, True) for line in fitting] + [(line, False) for line in others]
     return {
         "rows": rows[:MAX_ROWS],
         "found": len(fitting),
         "total": len(known),
         "orders": {name: told for name, (told, _) in ORDERS.items()},
-        "tags": choices(known),
+        "tags": tags,
+        "offered": any(query.tag in offered for offered in tags.values()),
     }

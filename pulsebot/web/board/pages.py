@@ -46,6 +46,7 @@ class Pages:
             Route("/pipeline", self.pipeline),
             Route("/live", self.live),
             Mount("/static", StaticFiles(packages=[(_PACKAGE, "static")]), name="static"),
+            Route("/{path:path}", self.nowhere),
         ]
 
     async def services(self, request: Request) -> Response:
@@ -54,7 +55,7 @@ class Pages:
         query = Query.of(request.query_params)
         lines = list(self._roster.lines.values())
         asked = await asyncio.to_thread(overview.asked, query, lines, topic.cells)
-        values = {"page": "services", "query": query, "spans": self._roster.spans, **asked}
+        values = {"page": "services", "query": query, **asked}
         return await self._page(request, topic, "services.html", values)
 
     async def service(self, request: Request) -> Response:
@@ -77,6 +78,12 @@ class Pages:
         topic = await self._hub.look("pipeline", self._flow)
         values = {"page": "pipeline", "partitions": flow.rows(topic.cells)}
         return await self._page(request, topic, "pipeline.html", values)
+
+    async def nowhere(self, request: Request) -> Response:
+        """Say that there is no such page, to people with the way to those there are."""
+        if "text/html" not in request.headers.get("accept", ""):
+            return PlainTextResponse("there is no such page", 404)
+        return await self._missing(request, "")
 
     async def live(self, request: Request) -> Response:
         """Stream what a page lacks of its topic."""

@@ -6,12 +6,14 @@ Everything from events goes through `Markup.format`, which escapes it.
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from hashlib import blake2s
+from unicodedata import category
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
 from pulsebot.civil import local_time
+from pulsebot.web.board.spans import Spans
 
 SHORT = 160
 """Characters of a text that a cell shows."""
@@ -71,10 +73,27 @@ def midnight(ms: int, zone: ZoneInfo) -> str:
     return f"{local:%a} {local.day} {local:%b %H:%M}"
 
 
+def windows(spans: Spans) -> str:
+    """Return what today and this week are."""
+    today, week = (midnight(ms, spans.zone) for ms in (spans.today_ms, spans.week_ms))
+    return f"Today is since {today}, this week since {week}; {zone_name(spans.zone)}"
+
+
 def short(text: str, limit: int = SHORT) -> str:
     """Return the first characters of a text, in one line."""
     line = " ".join(text[: 4 * limit].split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def one_line(text: str) -> str:
+    """Return a text without its line breaks, otherwise as it is."""
+    return " ".join(text.splitlines())
+
+
+def visible(name: str) -> str:
+    """Return a name to be read: as it is, or, where nothing would be seen of it, as a literal."""
+    seen = any(category(char)[0] in "LNPS" for char in name)
+    return name if seen else ascii(name)
 
 
 def state(name: str) -> Markup:

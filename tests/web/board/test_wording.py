@@ -1,6 +1,7 @@
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,3 +71,18 @@ def test_only_web_addresses_become_links() -> None:
         "//example.org",
     ):
         assert "href" not in wording.link(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("checkout", "checkout"),
+        (" ", "' '"),
+        ("\u200b\u202e", r"'\u200b\u202e'"),
+        ("\u0301", r"'\u0301'"),
+        ("🔥", "🔥"),
+    ],
+)
+def test_a_name_of_which_nothing_is_seen_can_be_read(name: str, read: str) -> None:
+    """A link must have a text; whoever cleans up must see what is there."""
+    assert wording.visible(name) == read

@@ -95,14 +95,37 @@ function take(event) {
   if (changed.length) page.changed(changed);
 }
 
-/** Replace what is in a cell; what a reader opened or stands on stays so. */
+/** Replace what is in a cell. */
 function put(cell, html) {
-  const open = [...cell.querySelectorAll("details[open][id]")].map((found) => found.id);
-  const focused = cell.contains(document.activeElement) ? document.activeElement.id : "";
-  cell.innerHTML = html;
-  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  if (focused) document.getElementById(focused)?.focus();
+  keeping(cell, () => { cell.innerHTML = html; });
   if (cell.classList.contains("num")) flash(cell);
+}
+
+/** Replace what is in a part of the page; what a reader opened, scrolled or stands on stays so. */
+function keeping(part, replace) {
+  const open = [...part.querySelectorAll("details[open][id]")].map((found) => found.id);
+  const scrolled = [...part.querySelectorAll("[tabindex]")]
+    .filter((found) => found.scrollTop || found.scrollLeft)
+    .map((found) => [place(found), found.scrollTop, found.scrollLeft]);
+  const focused = part.contains(document.activeElement) ? place(document.activeElement) : null;
+  replace();
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  for (const [where, top, left] of scrolled) at(where)?.scrollTo({ top, left, behavior: "instant" });
+  if (focused) at(focused)?.focus({ preventScroll: true });
+}
+
+/* Where an element stands that has no id of its own: the nearest one above that has, and its
+   number among those in there that can be stood on. */
+const STOPS = "a[href], summary, input, select, button, [tabindex]";
+
+function place(element) {
+  const home = element.closest("[id]");
+  return [home.id, [...home.querySelectorAll(STOPS)].indexOf(element)];
+}
+
+function at([id, number]) {
+  const home = document.getElementById(id);
+  return number < 0 ? home : home?.querySelectorAll(STOPS)[number];
 }
 
 /* Two names for one animation: changing the name starts it again, at no cost of layout. */
@@ -124,7 +147,9 @@ function reload() {
       for (const part of document.querySelectorAll("[data-swap]")) {
         const other = found.getElementById(part.id);
         if (other) {
-          part.replaceChildren(...other.childNodes);
+          const chosen = part.value;
+          keeping(part, () => part.replaceChildren(...other.childNodes));
+          if (chosen !== undefined) part.value = chosen;
           for (const { name, value } of other.attributes) part.setAttribute(name, value);
         }
       }

@@ -72,6 +72,7 @@ class Roster {
       shown += fits;
     }
     const said = `${shown.toLocaleString("en")} of ${this.rows.rows.length.toLocaleString("en")}`;
+    this.page.getElementById("nothing").hidden = shown || !this.rows.rows.length;
     if (this.found.textContent !== said) this.found.textContent = said;
   }
 
@@ -102,7 +103,10 @@ class Roster {
       this.page.getElementById("roster").hidden = !this.rows.rows.length;
       return;
     }
-    for (const id of ids) if (id.endsWith("-st")) this.stateChanged(id.slice(0, -3));
+    for (const id of ids) {
+      if (id.endsWith("-st")) this.stateChanged(id.slice(0, -3));
+      if (id.endsWith("-tg")) tagged(this.page.getElementById(id));
+    }
     this.settling ||= setTimeout(() => this.settle(), SETTLE_MS);
   }
 
@@ -164,6 +168,13 @@ function stateOf(row) {
 
 function inTrouble(row) {
   return ["down", "degraded"].includes(stateOf(row)) || count(row, 6) > 0;
+}
+
+/** Let a row be searched by the tags that its cell has now; the first line is the name. */
+function tagged(cell) {
+  const row = cell.closest("tr");
+  const tags = [...cell.querySelectorAll(".tag")].map((tag) => fold(tag.title));
+  row.dataset.q = [row.dataset.q.split("\n")[0], ...tags].join("\n");
 }
 
 function fold(text) {
