@@ -34,6 +34,15 @@ HOSTILE = (
 )
 
 
+SPILLED = """() => [
+    ...(document.documentElement.scrollWidth > innerWidth ? ["the page"] : []),
+    ...[...document.querySelectorAll(".tiles > div")]
+        .filter((tile) => tile.scrollWidth > tile.clientWidth)
+        .map((tile) => tile.innerText),
+]"""
+"""What is wider than the room it has."""
+
+
 def triggered(service: str, count: int, **tags: str) -> Event:
     """Return so many triggers, now."""
     return events.trigger(service, datetime.now(UTC), TriggerData(count=count, tags=tags))
@@ -252,7 +261,7 @@ async def test_axe_finds_nothing_on_any_page(board: Site, scheme: str) -> None:
     wide, narrow = 1440, 390
     looks = [("/", wide), ("/", narrow), ("/services/checkout", wide), ("/pipeline", wide)]
     looks += [("/services/checkout", narrow), ("/services/nobody", wide), ("/?wall", wide)]
-    looks += [("/views", wide)]
+    looks += [("/views", wide), ("/nowhere", narrow), ("/?q=nobody", narrow)]
     found = []
     async with board.reader(scheme=scheme) as page:
         found += [f"empty: {line}" for line in await violations(page)]
@@ -299,3 +308,18 @@ async def test_hostile_names_and_texts_stay_text(board: Site) -> None:
         assert await page.locator('a[href^="javascript:"]').count() == 0
         await page.goto(f"{board.bot.address}/?q={quote(HOSTILE[0])}")
         assert HOSTILE[0] in await shown(page)
+
+
+async def test_nothing_is_too_long_or_too_large_for_its_place(board: Site) -> None:
+    """Long names, tags and reasons, and billions: no page is wider than its window at any size."""
+    long = "x" * 255
+    await board.tell(*ruined(long, long), triggered("busy", 10**10, tag="y" * 100))
+    await board.consumed(5)
+    found = []
+    async with board.reader() as page:
+        for path in ("/", "/?wall", f"/services/{long}", "/services/busy", "/pipeline"):
+            await page.goto(f"{board.bot.address}{path}")
+            for width in (1440, 1101, 1024, 768, 390):
+                await page.set_viewport_size({"width": width, "height": 900})
+                found += [f"{path} at {width}: {what}" for what in await page.evaluate(SPILLED)]
+    assert found == []

@@ -29,7 +29,8 @@ def spark(values: Sequence[int], label: str) -> Markup:
         if value
     )
     return Markup(
-        '<svg class="spark" viewBox="0 0 {} {}" role="img" aria-label="{}">'
+        '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img"'
+        ' aria-label="{}">'
         '<path d="M0 {}h{}"/><path class="bars" d="{}"/></svg>'
     ).format(width, SPARK_HEIGHT, label, SPARK_HEIGHT, width, strokes)
 

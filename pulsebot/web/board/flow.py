@@ -56,7 +56,7 @@ def _figures(scene: Scene, waiting: int, dead: int) -> dict[str, str]:
     vitals, series = scene.vitals, scene.rates.series()
     rate = scene.rates.now()
     return {
-        "f-rate": "–" if rate is None else f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}",  # noqa: PLR2004 - few are told with a tenth
+        "f-rate": "–" if rate is None else _rate(rate),
         "f-spark": charts.spark(series, f"records a second of the last {len(series)} samples"),
         "f-lag": wording.number(vitals.lag),
         "f-outbox": wording.number(waiting),
@@ -67,6 +67,11 @@ def _figures(scene: Scene, waiting: int, dead: int) -> dict[str, str]:
         "f-clamped": wording.number(vitals.clamped),
         "f-batches": wording.number(vitals.batches),
     }
+
+
+def _rate(rate: float) -> str:
+    """Return a rate with a tenth where it is small but not nothing."""
+    return f"{rate:.1f}" if 0 < rate < 10 else f"{rate:,.0f}"  # noqa: PLR2004 - two digits are enough
 
 
 def _partitions(vitals: Vitals) -> dict[str, str]:
