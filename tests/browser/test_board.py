@@ -36,9 +36,9 @@ HOSTILE = (
 
 SPILLED = """() => [
     ...(document.documentElement.scrollWidth > innerWidth ? ["the page"] : []),
-    ...[...document.querySelectorAll(".tiles > div")]
-        .filter((tile) => tile.scrollWidth > tile.clientWidth)
-        .map((tile) => tile.innerText),
+    ...[...document.querySelectorAll(".tiles > div, .roster .num, .roster .c-st")]
+        .filter((place) => place.scrollWidth > place.clientWidth)
+        .map((place) => place.innerText),
 ]"""
 """What is wider than the room it has."""
 
@@ -248,6 +248,7 @@ async def test_a_page_outlives_the_bot_and_says_that_it_is_stale(
             await expect(page.locator("#live")).to_have_attribute("data-state", "live")
         await expect(page.locator("#live")).to_have_attribute("data-state", "stale")
         await expect(page.locator("#live")).to_contain_text("Connection lost; numbers are of")
+        assert await violations(page) == []
         async with site(tmp_path, browser, port=urlsplit(page.url).port or 0) as board:
             await board.tell(triggered("checkout", 39))
             row = page.locator("tr", has_text="checkout")
