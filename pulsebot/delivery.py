@@ -194,6 +194,8 @@ class Delivery:
             self._closed_until_ms[row.receiver] = due_ms
         again = outbox.retry_uncertain if error.sent_unknown else outbox.retry
         await self._note(again, row.seq, due_ms, error.reason)
+        if error.mend and self.paused.get(row.receiver) != error.reason:
+            await self._note(outbox.add, self._notice(row, error.reason, waits=True), now_ms)
         Counters.bump(self.counters.retried, row.receiver)
         self.paused[row.receiver] = error.reason
         log.warning("will send again", receiver=row.receiver, after_s=after_s, why=error.reason)
@@ -235,18 +237,22 @@ class Delivery:
                 log.error("cannot note a message's state", error=str(error), pause_s=RETRY_S)  # noqa: TRY400 - the cause is outside the program
                 await asyncio.sleep(RETRY_S)
 
-    def _notice(self, row: Row, reason: str) -> list[Draft]:
+    def _notice(self, row: Row, reason: str, *, waits: bool = False) -> list[Draft]:
         """Tell the admin receiver, unless it is the one that failed."""
         admin = self._settings.admin
         if admin is None or admin == row.receiver or row.origin == "admin":
             return []
-        said = messages.decode(row.message)
-        notice = Message(
-            f"could not deliver to {row.receiver}",
-            (Text(f"Reason: {reason}"), Text(f"The message was: {said.title}")),
-            "error",
-        )
-        return [Draft(f"failed-{row.id}", admin, messages.encode(notice), "admin", 0)]
+        parts = [
+            Text(f"Reason: {reason}"),
+            Text(f"The message was: {messages.decode(row.message).title}"),
+        ]
+        if waits:
+            parts.append(
+                Text(f"Messages wait until that is mended, for {self._settings.max_age} at most.")
+            )
+        notice = Message(f"could not deliver to {row.receiver}", tuple(parts), "error")
+        name = f"{'waits' if waits else 'failed'}-{row.id}"
+        return [Draft(name, admin, messages.encode(notice), "admin", 0)]
 
 
 def _content(row: Row) -> Message:

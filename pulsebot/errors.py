@@ -77,6 +77,8 @@ class Retryable(ChatError):
     (the caller backs off). `whole_destination` is true where the platform asks us to pause
     everything to that destination (HTTP 429), not only this message. `sent_unknown` is true
     where the connection broke after the request went out, so the message may have arrived.
+    `mend` is true where only a person can mend it, as with a token that is no longer valid: the
+    admin receiver hears of it at once, and the message waits.
     """
 
     def __init__(
@@ -86,12 +88,14 @@ class Retryable(ChatError):
         after: float | None = None,
         whole_destination: bool = False,
         sent_unknown: bool = False,
+        mend: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.after = after
         self.whole_destination = whole_destination
         self.sent_unknown = sent_unknown
+        self.mend = mend
 
 
 class Permanent(ChatError):

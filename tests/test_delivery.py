@@ -208,6 +208,26 @@ async def test_gives_up_after_the_longest_age_with_the_reason(opened: Open) -> N
     assert "The message was: old" in messages.plain(told.message)
 
 
+async def test_what_a_person_must_mend_is_told_at_once_and_waits(opened: Open) -> None:
+    """A token that was revoked at night: the admin hears of it once, and no alert is lost."""
+    desk = opened(admin="rec:admin")
+    revoked = Retryable("the token was revoked", whole_destination=True, mend=True)
+    desk.chat.troubles["a"].extend([revoked] * 2)
+    await desk.post("first", "second")
+    async with desk.running():
+        async with asyncio.timeout(PATIENCE_S):
+            while not desk.chat.said:  # noqa: ASYNC110 - a list tells nobody
+                await asyncio.sleep(0.01)
+        await desk.pass_time(LONGEST_PAUSE_S)
+        await desk.until("attempts", "first", 2)
+        await desk.pass_time(LONGEST_PAUSE_S)
+        await desk.until("state", "second", "sent")
+    assert [said.message.title for said in desk.chat.said] == [
+        "could not deliver to rec:a", "first", "second",
+    ]  # fmt: skip
+    assert "wait until that is mended" in messages.plain(desk.chat.said[0].message)
+
+
 async def test_a_refused_message_fails_and_the_next_one_goes_on(opened: Open) -> None:
     """A permanent error ends in a visible state and does not block the destination."""
     desk = opened()

@@ -123,10 +123,6 @@ async def test_an_unreachable_slack_is_retryable_and_nothing_was_sent(slack: Fak
         ("channel_not_found", "/invite @pulsebot"),
         ("not_in_channel", "/invite @pulsebot"),
         ("is_archived", "unarchive"),
-        ("account_inactive", "install it again"),
-        ("invalid_auth", "slack.bot_token"),
-        ("token_revoked", "install the app again"),
-        ("missing_scope", "manifest"),
     ],
 )
 async def test_a_final_refusal_names_the_mend(
@@ -137,6 +133,26 @@ async def test_a_final_refusal_names_the_mend(
     with pytest.raises(Permanent, match=mend) as caught:
         await chat.send("#crash", HELLO)
     assert not caught.value.unformatted
+
+
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        ("account_inactive", "install it again"),
+        ("invalid_auth", "slack.bot_token"),
+        ("token_revoked", "install the app again"),
+        ("missing_scope", "manifest"),
+    ],
+)
+async def test_a_refusal_of_our_account_is_not_the_messages_end(
+    slack: FakeSlack, chat: SlackChat, error: str, mend: str
+) -> None:
+    """A person can mend it: the message waits, and they read how."""
+    slack.fail("error", error=error)
+    with pytest.raises(Retryable, match=mend) as caught:
+        await chat.send("#crash", HELLO)
+    assert caught.value.mend
+    assert not caught.value.sent_unknown
 
 
 @pytest.mark.parametrize("error", ["invalid_blocks", "msg_too_long", "something_new"])
@@ -160,7 +176,7 @@ async def test_a_wrong_token_is_refused_and_told_to_nobody(
     caplog.set_level(logging.DEBUG)
     wrong = settings(slack, bot_token=SecretStr("xoxb-very-secret"))
     async with SlackChat(wrong, nobody, ()) as chat:
-        with pytest.raises(Permanent, match="not valid") as caught:
+        with pytest.raises(Retryable, match="not valid") as caught:
             await chat.send("#crash", HELLO)
     assert "very-secret" not in f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
 

@@ -151,7 +151,7 @@ FAULTS = [
     (Fault(400, "Bad Request: ENTITY_TEXTURL_INVALID"), {"unformatted": True}),
     (Fault(400, "Bad Request: chat not found"), {"unformatted": False}),
     (Fault(400, "Bad Request: CHAT_WRITE_FORBIDDEN"), {"unformatted": False, "moved_to": None}),
-    (Fault(401, "Unauthorized"), {"unformatted": False, "moved_to": None}),
+    (Fault(401, "Unauthorized"), {"mend": True, "sent_unknown": False}),
 ]
 
 
@@ -382,7 +382,7 @@ async def test_a_wrong_token_is_told_and_never_shown(
     caplog.set_level(logging.DEBUG)
     wrong = bot_settings(server, token=SecretStr("999:wrong-secret"))
     async with TelegramChat(wrong, echo, COMMANDS) as chat:
-        with pytest.raises(Permanent, match=r"check telegram\.token") as caught:
+        with pytest.raises(Retryable, match=r"check telegram\.token") as caught:
             await chat.send("oncall", HELLO)
         await server.until(lambda _: "check telegram.token" in (chat.health() or ""))
     said = caplog.text + str(caught.value) + "".join(capsys.readouterr())

@@ -51,6 +51,18 @@ _REASONS = {
     "user_not_found": "there is no such user: give the member id, such as @U0123456789",
 }
 
+_ACCOUNT = {
+    "account_inactive",
+    "invalid_auth",
+    "missing_scope",
+    "not_allowed_token_type",
+    "not_authed",
+    "org_login_required",
+    "token_expired",
+    "token_revoked",
+}
+"""Refusals of our account, not of the message: it waits until somebody mends that."""
+
 
 def translate(
     error: Exception, target: str = "", *, formatted: bool = True
@@ -106,6 +118,8 @@ def _refusal(status: int, code: object, target: str, *, formatted: bool) -> Retr
     if code in _TRANSIENT:
         return Retryable(f"Slack has a problem ({code})", sent_unknown=code in _PERHAPS_DONE)
     refuses = f"Slack refuses messages to {target}" if target else "Slack refuses"
+    if code in _ACCOUNT:
+        return Retryable(f"{refuses}: {_REASONS[code]} ({code})", whole_destination=True, mend=True)
     if code in _REASONS:
         return Permanent(f"{refuses}: {_REASONS[code]} ({code})")
     # a refusal that we do not know may be about the markup: plain text costs one more attempt

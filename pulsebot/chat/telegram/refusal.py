@@ -57,8 +57,10 @@ def refusal(error: Exception, target: str) -> Retryable | Permanent:
                 "add the bot to the chat, or let the person send it /start"
             )
         case InvalidToken():
-            return Permanent(
-                "Telegram refuses the token: check telegram.token (and telegram.base_url)"
+            return Retryable(
+                "Telegram refuses the token: check telegram.token (and telegram.base_url)",
+                whole_destination=True,
+                mend=True,
             )
         case BadRequest():
             return _bad_request(str(error), target)
