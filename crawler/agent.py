@@ -10,9 +10,8 @@ import time
 from collections.abc import Iterable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator
 
 from crawler.origin import Origin, moment
 from crawler.outlet import Outlet, open_outlet
@@ -21,6 +20,7 @@ from crawler.probes.table import PROBES, ProbeSettings
 from crawler.settings import FILE, Settings, load
 from pulsebot.errors import StoreError
 from pulsebot.event import Event
+from pulsebot.phrases import plural
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,6 @@ class AgentSettings(Settings):
     """Everything that `crawler.yaml` may say, the probes checked as well."""
 
     probes: tuple[ProbeSettings, ...] = ()
-    report_as: Annotated[str, Field(min_length=1, max_length=255)] | None = "crawler"
-    """Service under which the agent tells its own state; null: it does not."""
 
     @field_validator("probes")
     @classmethod
@@ -87,7 +85,10 @@ def _ending() -> tuple[signal.Signals, ...]:
 
 async def _watch_all(settings: AgentSettings, outlet: Outlet, stop: asyncio.Event) -> None:
     me = Origin(settings.report_as or "crawler", settings.instance, settings.tags)
-    log.info("watching %d probe(s)", len(settings.probes))
+    if settings.probes:
+        log.info("watching %s", plural(len(settings.probes), "probe"))
+    else:
+        log.warning("nothing is watched: list `probes` in %s", FILE)
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(_watch(probe, settings, outlet, me)) for probe in settings.probes
@@ -133,8 +134,8 @@ async def _follow(section: ProbeSettings, settings: AgentSettings, outlet: Outle
 
 async def _heartbeat(settings: AgentSettings, outlet: Outlet, me: Origin) -> None:
     while True:
-        waiting = f"{outlet.pending} event(s) wait for the stream"
-        reason = f"{len(settings.probes)} probe(s), {waiting}"
+        watched = plural(len(settings.probes), "probe")
+        reason = f"{watched}, {plural(outlet.pending, 'event')} not in the stream yet"
         _put(outlet, [me.status(moment(time.time()), "up", reason=reason)])
         await asyncio.sleep(HEARTBEAT_S)
 

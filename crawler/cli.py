@@ -14,7 +14,12 @@ from crawler import sendcli
 from crawler.origin import Origin
 from crawler.sendcli import Config
 from crawler.settings import Settings, load
+from pulsebot import logs
 from pulsebot.errors import PulsebotError
+from pulsebot.logs import Logs
+
+UNUSABLE = 2
+"""Exit code: what was given cannot be used."""
 
 app = typer.Typer(
     name="crawler",
@@ -31,8 +36,9 @@ def run(config: Config = None) -> None:
     """Run the probes of the settings file until stopped."""
     from crawler import agent  # noqa: PLC0415 - `send` starts sooner without the probes' libraries
 
-    _log_to_stderr()
-    asyncio.run(agent.run(agent.load_agent(config), config))
+    settings = agent.load_agent(config)
+    logs.configure(settings.logs, logs.secrets_of(settings))
+    asyncio.run(agent.run(settings, config))
 
 
 @app.command()
@@ -59,8 +65,8 @@ def execute(
     """Run a command; a bad end of it is a crash of the service."""
     from crawler import wrapper  # noqa: PLC0415 - same
 
-    _log_to_stderr()
     settings = load(Settings, config)
+    logs.configure(settings.logs, logs.secrets_of(settings))
     name = service or settings.service
     if name is None:
         raise typer.BadParameter("give --service, or `service` in the settings file")
@@ -71,6 +77,8 @@ def execute(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 done in part, 2 not done, 130 interrupted."""
     try:
+        logs.configure(Logs(level="warning"))  # `run` and `exec` speak up by their own settings
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our own line says the same
         code = app(arguments, prog_name="crawler", standalone_mode=False)
     except typer.TyperException as error:
         code = _complain(error.format_message())
@@ -81,12 +89,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-
-
 def _complain(text: str) -> int:
-    typer.echo(f"crawler: {text}", err=True)
-    return 2
+    """Tell what is wrong; where no command was given, that is the help itself."""
+    typer.echo(text if text.startswith("Usage:") else f"crawler: {text}", err=True)
+    return UNUSABLE

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pulsebot.errors import InvalidEvent, StreamError
 from pulsebot.event import Event, decode, encode
+from pulsebot.phrases import plural
 from pulsebot.stream.base import Outgoing, Writer
 from pulsebot.stream.config import StreamSettings, Topics
 from pulsebot.stream.open import open_writer
@@ -74,9 +75,14 @@ async def _send(batches: Iterable[Sequence[Event]], stream: StreamSettings, with
                 sent += len(batch)
     except TimeoutError:
         raise StreamError(
-            f"the stream did not answer within {within_s:g} s; {sent} event(s) were sent before"
+            f"{_where(stream)} did not answer within {within_s:g} s;"
+            f" {plural(sent, 'event')} sent before"
         ) from None
     return sent
+
+
+def _where(stream: StreamSettings) -> str:
+    return str(stream.path) if stream.type == "local" else f"Kafka at {', '.join(stream.bootstrap)}"
 
 
 async def _append(writer: Writer, records: Sequence[Outgoing]) -> None:

@@ -1,7 +1,8 @@
 """Settings of a crawler: what a `crawler.yaml` may say, apart from the probes themselves.
 
-The SDK and the agent share one file. The probes' own settings are checked by the agent
-(`crawler.agent.AgentSettings`), so that an app with the SDK needs none of their libraries.
+The SDK and the agent share one file, so all that it may say is known here. The probes' own
+settings are checked by the agent (`crawler.agent.AgentSettings`), so that an app with the SDK
+needs none of their libraries.
 
 This module must not know what runs with these settings.
 """
@@ -18,6 +19,7 @@ from crawler.origin import MAX_TAG_KEY, MAX_TAG_VALUE
 from crawler.spool import Limits
 from pulsebot import configfile
 from pulsebot.errors import InvalidConfig, Problem
+from pulsebot.logs import Logs
 from pulsebot.stream.config import LocalStream, Section, StreamSettings
 
 FILE = Path("crawler.yaml")
@@ -53,6 +55,9 @@ class Settings(Section):
     """Tags of every event, such as `env: prod`."""
     stream: StreamSettings = LocalStream()
     spool: SpoolSettings = SpoolSettings()
+    logs: Logs = Logs()
+    report_as: Annotated[str, Field(min_length=1, max_length=255)] | None = "crawler"
+    """Service under which the agent tells its own state; null: it does not."""
     probes: tuple[Any, ...] = ()
 
 

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from pulsebot import logs
 from pulsebot.chat.terminal import visible
 from pulsebot.errors import PulsebotError
-from pulsebot.settings import Logs
+from pulsebot.logs import Logs
 
 FAILED = 1
 UNUSABLE = 2

@@ -8,12 +8,12 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
 from pydantic import BaseModel, SecretStr
 
-from pulsebot.settings import Logs
+from pulsebot.stream.config import Section
 
 HIDDEN = "[hidden]"
 
@@ -21,6 +21,13 @@ _TOKEN = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|\b\d{6,12}:[\w-]{30,}|(?<=://)[^/\s:@]+:[^/\s:@]+(?=@)"
 )
 """What looks like a Slack or Telegram token, or a password in an address."""
+
+
+class Logs(Section):
+    """Structured logs: `console` for people, `json` for machines."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
 
 
 def secrets_of(model: BaseModel) -> list[str]:

@@ -24,6 +24,7 @@ from pulsebot import configfile
 from pulsebot.address import Address, parse_address, parse_network
 from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidConfig, InvalidInput, Problem
+from pulsebot.logs import Logs
 from pulsebot.routing.receiver import Chats, Targets, receiver
 from pulsebot.stream.config import LocalStream, Section, StreamSettings
 from pulsebot.timespan import parse_duration
@@ -252,13 +253,6 @@ def _reaches_postgres(url: str) -> bool:
         return False
     scheme_fits = url.startswith(("postgresql://", "postgres://"))
     return scheme_fits and all(port.isdecimal() or not port for port in ports)
-
-
-class Logs(Section):
-    """Structured logs: `console` for people, `json` for machines."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["console", "json"] = "console"
 
 
 class Settings(Section):

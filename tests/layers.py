@@ -25,11 +25,11 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     (
         "config",
         frozenset(
-            {"casetest", "configfile", "lookupfile", "mends", "rulefile", "ruleset", "settings"}
-            | {"stream.config", "viewfile", "yamltree"}
+            {"casetest", "configfile", "logs", "lookupfile", "mends", "rulefile", "ruleset"}
+            | {"settings", "stream.config", "viewfile", "yamltree"}
         ),
     ),
-    ("edges", frozenset({"chat", "logs", "publish", "store", "stream"})),
+    ("edges", frozenset({"chat", "publish", "store", "stream"})),
     (
         "services",
         frozenset(
@@ -81,7 +81,14 @@ FAMILIES: Mapping[str, frozenset[str]] = {
 WIRING = frozenset({"open", "table"})
 
 # All that a crawler knows of the bot's package.
-CRAWLER_KNOWS = ("pulsebot.event", "pulsebot.errors", "pulsebot.stream", "pulsebot.configfile")
+CRAWLER_KNOWS = (
+    "pulsebot.event",
+    "pulsebot.errors",
+    "pulsebot.stream",
+    "pulsebot.configfile",
+    "pulsebot.logs",
+    "pulsebot.phrases",
+)
 
 # The outside world of the pure layers: values, arithmetic and text.
 _PURE_WORDS = """

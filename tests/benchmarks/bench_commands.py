@@ -19,7 +19,8 @@ from pulsebot import logs
 from pulsebot.bot import Bot
 from pulsebot.chat.base import Asker, Incoming
 from pulsebot.civil import instant, zone_of
-from pulsebot.settings import Logs, Settings
+from pulsebot.logs import Logs
+from pulsebot.settings import Settings
 from pulsebot.store.database import Connection, ReadOnly, connect, migrate, transaction
 from pulsebot.window import DAY_MS, MINUTE_MS, QUARTER_MS
 from tests.benchmarks.measuring import afresh, quantile, table

@@ -27,8 +27,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from pulsebot import logs
 from pulsebot.decide import Decider
 from pulsebot.intake import Intake
+from pulsebot.logs import Logs
 from pulsebot.pipeline import Pipeline
-from pulsebot.settings import Clock, Logs
+from pulsebot.settings import Clock
 from pulsebot.sift import preparing
 from pulsebot.store.database import Connection, Database
 from pulsebot.stream.base import TopicPlan

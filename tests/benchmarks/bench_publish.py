@@ -20,9 +20,9 @@ from typing import Any
 import psycopg
 
 from pulsebot import logs
+from pulsebot.logs import Logs
 from pulsebot.materialize.published import BATCH, Published
 from pulsebot.publish.publisher import Publisher
-from pulsebot.settings import Logs
 from pulsebot.store import viewcatalog
 from pulsebot.store.database import Connection, Database
 from tests.benchmarks.measuring import afresh, table

@@ -34,9 +34,10 @@ from pulsebot import event as events
 from pulsebot import logs
 from pulsebot.decide import Decider
 from pulsebot.intake import Intake
+from pulsebot.logs import Logs
 from pulsebot.pipeline import Pipeline
 from pulsebot.ruleset import load_rules
-from pulsebot.settings import Clock, Logs
+from pulsebot.settings import Clock
 from pulsebot.sift import preparing
 from pulsebot.store.database import Database
 from pulsebot.stream.base import TopicPlan

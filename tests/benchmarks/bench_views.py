@@ -21,10 +21,11 @@ from zoneinfo import ZoneInfo
 from pulsebot import logs
 from pulsebot.decide import Decider
 from pulsebot.intake import Intake
+from pulsebot.logs import Logs
 from pulsebot.materialize.builder import Around
 from pulsebot.materialize.desk import Desk
 from pulsebot.pipeline import Pipeline
-from pulsebot.settings import Clock, Logs, Settings
+from pulsebot.settings import Clock, Settings
 from pulsebot.sift import preparing
 from pulsebot.store import positions, viewcatalog
 from pulsebot.store.database import Database

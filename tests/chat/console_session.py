@@ -7,8 +7,8 @@ import structlog
 from pulsebot import logs
 from pulsebot.chat.base import Incoming
 from pulsebot.chat.console import ConsoleChat
+from pulsebot.logs import Logs
 from pulsebot.message import Message, Table
-from pulsebot.settings import Logs
 
 log = structlog.get_logger("session")
 

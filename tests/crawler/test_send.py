@@ -151,3 +151,30 @@ def _event(event_id: str) -> dict[str, Any]:
         "specversion": "1.0", "id": event_id, "source": "svc-a", "type": "pulse.trigger",
         "time": "2026-11-23T10:00:00Z", "data": {"count": 2},
     }  # fmt: skip
+
+
+def test_no_command_gets_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who gives no command is shown what there is."""
+    for arguments in ((), ("send",)):
+        assert _run(*arguments) == 2
+        assert capsys.readouterr().err.startswith("Usage: crawler")
+
+
+def test_settings_of_the_agent_are_no_hindrance(
+    read_log: ReadLog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that a crawler.yaml may say for `crawler run` may be said beside `crawler send`."""
+    Path("crawler.yaml").write_text("report_as: null\nlogs: {level: error}\n")
+    assert _run("send", "trigger", "svc-a") == 0, capsys.readouterr().err
+    assert len(read_log(LOG)) == 1
+
+
+def test_a_stream_that_is_away_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The last line says where it was looked for and what was sent; nothing goes to stdout."""
+    Path("crawler.yaml").write_text('stream: {type: kafka, bootstrap: ["127.0.0.1:9"]}\n')
+    assert _run("send", "trigger", "svc-a", "--within", "0.5") == 2
+    told = capsys.readouterr()
+    assert told.err.splitlines()[-1] == (
+        "crawler: Kafka at 127.0.0.1:9 did not answer within 0.5 s; 0 events sent before"
+    )
+    assert told.out == ""

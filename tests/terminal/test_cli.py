@@ -18,6 +18,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command line of ours in a folder, as a person would."""
     clean = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "TERM": "dumb", "HOME": str(folder)}
+    clean["PULSEBOT_WEB__LISTEN"] = "127.0.0.1:0"  # 8080 may be taken on this machine
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=folder,
