@@ -71,6 +71,7 @@ def load(model: type[S], config: Path | None = None, environ: Mapping[str, str] 
     Raises InvalidConfig with every problem.
     """
     if config is not None and not config.is_file():
-        raise InvalidConfig([Problem(str(config), 0, "there is no such file")])
+        why = "is a folder; name the file" if config.is_dir() else "there is no such file"
+        raise InvalidConfig([Problem(str(config), 0, why)])
     path = config or (FILE if FILE.is_file() else None)
     return configfile.load(model, path, os.environ if environ is None else environ, PREFIX)

@@ -254,6 +254,8 @@ async def _serve(app: App, core: _Core, web: Web, stack: contextlib.AsyncExitSta
 async def run(app: App) -> None:
     """Consume, decide, send and answer until `app.stop` is set; then drain."""
     _stop_on_signals(app.stop)
+    if app.address is not None:
+        log.info("pages are served", address=app.address)
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(app.delivery.run(), name="delivery")
         consuming = group.create_task(_consume(app), name="pipeline")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pulsebot.civil import instant, local_time
 from pulsebot.message import Message, Note, Part, Table, Text
-from pulsebot.phrases import change, plural
+from pulsebot.phrases import change, plural, zone_name
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_ROWS = 25
@@ -80,9 +80,8 @@ def render(name: str, day: Day, include: Collection[str]) -> Message:
     if "status" in include:
         parts.extend(_status(day))
     before = day.date - timedelta(days=1)
-    parts.append(
-        Note(f"{day.date:%A %d %b %Y} in {day.zone.key}, against {before:%A}. Digest: {name}.")
-    )
+    zone = zone_name(day.zone.key)
+    parts.append(Note(f"{day.date:%A %d %b %Y} in {zone}, against {before:%A}. Digest: {name}."))
     crashed = sum(s.crashes for s in day.services)
     triggered = sum(s.triggers for s in day.services)
     title = (

@@ -54,10 +54,15 @@ def reading(local: datetime, *, year: bool = False) -> str:
 
 def place(*locals_: datetime) -> str:
     """Return the zone of local times with its offset, or offsets: `Europe/Berlin, UTC+01:00`."""
-    name = str(locals_[0].tzinfo)
-    if name in {"UTC", "Etc/UTC"}:
-        return "UTC"
+    name = zone_name(str(locals_[0].tzinfo))
+    if name == "UTC":
+        return name
     return f"{name}, {' then '.join(dict.fromkeys(map(_offset, locals_)))}"
+
+
+def zone_name(key: str) -> str:
+    """Return a zone's key as people call it."""
+    return "UTC" if key == "Etc/UTC" else key
 
 
 def _offset(local: datetime) -> str:

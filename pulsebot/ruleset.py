@@ -129,7 +129,13 @@ def _valid(tree: Tree, chats: Chats) -> _File:
 
 def _files(path: Path, problems: list[Problem]) -> list[Path]:
     if not path.exists():
-        problems.append(Problem(str(path), 0, "there is no such rule file or folder"))
+        problems.append(
+            Problem(
+                str(path),
+                0,
+                "there is no such rule file or folder; `pulsebot init FOLDER` writes one",
+            )
+        )
         return []
     if not path.is_dir():
         return [path] if path.suffix != viewfile.SUFFIX else []

@@ -142,7 +142,8 @@ def _of_one(connection: Connection, question: Question, service: str) -> Message
         parts.append(
             Note(
                 f"{plural(heard.clamped, 'event')} had an absurd time and "
-                "counted when they arrived: check the clock of this service."
+                f"counted when {'it' if heard.clamped == 1 else 'they'} arrived:"
+                " check the clock of this service."
             )
         )
     title = f"{service} is {worst(instances)}" if instances else f"{service}: no status ever came"

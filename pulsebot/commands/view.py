@@ -7,6 +7,7 @@ from pulsebot.commands.rows import compact
 from pulsebot.errors import InvalidInput
 from pulsebot.materialize.relation import Relation, names, relation, seen_of
 from pulsebot.message import Message, Note, Part, Text
+from pulsebot.phrases import zone_name
 from pulsebot.store import viewrows
 from pulsebot.store.database import Connection
 from pulsebot.store.viewrows import Asked, Seen
@@ -35,7 +36,7 @@ def view(connection: Connection, question: Question) -> Message:
     if found.entry.state == "building":
         parts.append(Note("It is still being built from the log."))
     if found.windowed:
-        parts.append(Note(f"windows of {found.zone.key}"))
+        parts.append(Note(f"windows of {zone_name(found.zone.key)}"))
     title = " ".join([found.name, *([key] if key else []), *([span.label] if span else [])])
     return Message(title, (*parts, *small_print(question, span)))
 

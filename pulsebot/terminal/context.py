@@ -9,6 +9,7 @@ from tzlocal import get_localzone_name
 from pulsebot import settings
 from pulsebot.civil import zone_of
 from pulsebot.errors import InvalidInput
+from pulsebot.phrases import zone_name
 from pulsebot.settings import Settings
 
 ConfigOption = Annotated[
@@ -25,7 +26,7 @@ def load_settings(config: Path | None) -> Settings:
 def local_zone() -> str:
     """Return the machine's zone by its IANA name, UTC where it has none."""
     try:
-        return zone_of(get_localzone_name()).key
+        return zone_name(zone_of(get_localzone_name()).key)
     except (InvalidInput, LookupError, OSError):
         return "UTC"
 

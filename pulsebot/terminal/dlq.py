@@ -82,8 +82,10 @@ def retry(
     settings = load_settings(config)
     connection = connect(existing_database(settings), read_only=True)
     ids = deadletters.waiting(connection) if every else letters or []
+    if not ids and not every:
+        raise InvalidInput("which ones? Give their ids, or --all")
     if not ids:
-        typer.echo("nothing to retry" if every else "which ones? Give their ids, or --all")
+        typer.echo("nothing to retry")
         return
     found = _find(connection, ids)
     asyncio.run(_append(settings.stream, found))

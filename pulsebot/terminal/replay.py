@@ -5,6 +5,7 @@ time since a moment that the log still covers.
 """
 
 import asyncio
+import sys
 import time
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from rich.progress import Progress
 
 from pulsebot.civil import zone_of
 from pulsebot.materialize.answer import Answer
+from pulsebot.phrases import plural
 from pulsebot.rebuild import Rebuild, rebuild
 from pulsebot.settings import Settings
 from pulsebot.store import viewcatalog
@@ -41,7 +43,7 @@ def replay(
     now_ms = time.time_ns() // 1_000_000
     start_ms = _start_ms(since, now_ms, settings)
     if view is None:
-        with Progress(transient=True) as bar:
+        with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
             task = bar.add_task("reading the log", total=None)
             done = asyncio.run(
                 rebuild(
@@ -84,5 +86,6 @@ def _told(done: Rebuild) -> str:
     start = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(done.start_ms / 1000))
     late = " (the log does not go back further)" if done.moved else ""
     return (
-        f"rebuilt the views since {start}{late}: {done.events:,} events of {done.records:,} records"
+        f"rebuilt the views since {start}{late}:"
+        f" {plural(done.events, 'event')} of {plural(done.records, 'record')}"
     )

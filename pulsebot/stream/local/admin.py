@@ -6,6 +6,7 @@ This module must not know the tables.
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from pulsebot.phrases import plural
 from pulsebot.stream.base import TopicPlan
 from pulsebot.stream.config import LocalStream
 from pulsebot.stream.local.appender import Appender
@@ -31,6 +32,8 @@ class LocalAdmin:
         finally:
             appender.close()
         return {
-            name: "created" if records is None else f"exists: 1 partition, {records} records"
+            name: "created"
+            if records is None
+            else f"exists: 1 partition, {plural(records, 'record')}"
             for name, records in found.items()
         }

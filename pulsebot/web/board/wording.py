@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from pulsebot import phrases
 from pulsebot.civil import local_time
 from pulsebot.web.board.spans import Spans
 
@@ -105,7 +106,7 @@ def state(name: str) -> Markup:
 
 def zone_name(zone: ZoneInfo) -> str:
     """Return a zone as people call it."""
-    return "UTC" if zone.key in {"UTC", "Etc/UTC"} else zone.key
+    return phrases.zone_name(zone.key)
 
 
 def hour(ms: int, zone: ZoneInfo) -> str:
