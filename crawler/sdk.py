@@ -14,6 +14,7 @@ This module must not know how events are stored or sent.
 """
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - registers its own end, before ours
 import logging
 import os
 import sys
@@ -24,16 +25,16 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from crawler import hooks
+from crawler.courier import Courier, Plan
 from crawler.hooks import PulseHandler
 from crawler.inbox import Fall, Hit, Inbox, Item, Note
 
 if TYPE_CHECKING:
     import asyncio
 
-    from crawler.courier import Courier
     from pulsebot.stream.base import Writer
     from pulsebot.stream.config import StreamSettings
 
@@ -68,15 +69,15 @@ class Pulse:
     ) -> None:
         if not service:
             raise ValueError("Pulse needs the name of its service")
-        self._plan: dict[str, Any] = {
-            "service": service,
-            "instance": instance,
-            "tags": tags,
-            "stream": stream,
-            "spool": Path(spool) if spool else None,
-            "config": Path(config) if config else None,
-        }
-        self._open_writer = open_writer
+        self._plan = Plan(
+            service,
+            instance=instance,
+            tags=tags,
+            stream=stream,
+            spool=Path(spool) if spool else None,
+            config=Path(config) if config else None,
+            open_writer=open_writer,
+        )
         self._courier: Courier | None
         self._after_fork()
         _all.add(self)
@@ -186,24 +187,15 @@ class Pulse:
             return None
         try:
             if self._courier is None:
-                self._courier = self._new_courier()
+                self._courier = Courier(self._inbox, self._plan)
                 self._courier.start()
                 self._close_at_exit()
-        except Exception:  # no thread to be had, a broken installation: the app goes on
+        except Exception:  # no thread to be had: the app goes on
             self._closed = True
-            log.exception("pulse is off: events of %s are lost", self._plan["service"])
+            log.exception("pulse is off: events of %s are lost", self._plan.service)
         finally:
             self._starting.release()
         return self._courier
-
-    def _new_courier(self) -> "Courier":
-        from crawler.courier import Courier, Plan  # noqa: PLC0415 - keeps the import cheap
-
-        if self._open_writer is None:
-            from pulsebot.stream.open import open_writer  # noqa: PLC0415 - same
-
-            self._open_writer = open_writer
-        return Courier(self._inbox, Plan(**self._plan), self._open_writer)
 
     def _close_at_exit(self) -> None:
         close = weakref.WeakMethod(self.close)
@@ -214,8 +206,6 @@ class Pulse:
 
         # Before atexit come these, and among them the end of all thread pools, which a writer
         # may need: ours is registered after theirs, so it runs first.
-        import concurrent.futures.thread  # noqa: F401, PLC0415 - registers its own end
-
         getattr(threading, "_register_atexit", atexit.register)(end)
         # Children of multiprocessing leave by os._exit, past atexit; this is their own way.
         if util := sys.modules.get("multiprocessing.util"):

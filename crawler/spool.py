@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from crawler.origin import Origin
 from pulsebot.errors import StoreError
 from pulsebot.event import MAX_EVENT_BYTES, Event, Kind, encode
+from pulsebot.stream.forking import whole
 
 TRIGGER_SHARE = 0.9
 """Triggers are refused from this share of the limits on: the rest is kept for news."""
@@ -181,7 +182,8 @@ class Spool:
 
     def close(self) -> None:
         """Close the file; what waits in it stays there."""
-        self._db.close()
+        with whole():
+            self._db.close()
 
     def refuse(self, service: str, kind: Kind, events: int) -> None:
         """Count events that were lost before they came here, to be reported like our own."""
@@ -256,7 +258,8 @@ class Spool:
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
         try:
-            yield
+            with whole():  # SQLite's own locks do not outlive a fork
+                yield
         except sqlite3.Error as error:
             raise StoreError(f"cannot {doing} the spool {self.path}: {error}") from error
 

@@ -43,26 +43,28 @@ class HeldSpool(Spool):
     def _release(self) -> None:
         _held.discard(self)
         if self._lock is not None:
-            os.close(self._lock)
+            _unlock(self._lock)
             self._lock = None
 
     def _abandon(self) -> None:
-        # In a forked child: the connection must be neither used nor closed (SQLite), and the
-        # inherited descriptor would keep the lock alive after the parent's death.
+        # In a forked child: the connection must be neither used nor closed (SQLite).
         _abandoned.append(self._db)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock = None
 
 
 _held: set[HeldSpool] = set()
 _abandoned: list[sqlite3.Connection] = []
+_locks: set[int] = set()
+"""Descriptors of all locks that we hold, also of a spool that is just being opened."""
 
 
 def _after_fork() -> None:
     for spool in _held:
         spool._abandon()  # noqa: SLF001 - the fork handler is part of the class's own business
     _held.clear()
+    # Inherited, they would keep the locks alive after the parent's death.
+    for lock in list(_locks):
+        _unlock(lock)
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -118,7 +120,7 @@ class SpoolFolder:
         if not create and not path.exists():
             # Its owner removed it between our look and our lock.
             path.with_suffix(".lock").unlink(missing_ok=True)
-            os.close(lock)
+            _unlock(lock)
             return None
         try:
             return HeldSpool(path, self._limits, lock)
@@ -129,12 +131,12 @@ class SpoolFolder:
             if damaged:
                 # Kept for a person to look at, and out of the way of every later start.
                 path.rename(path.with_suffix(".damaged"))
-            os.close(lock)
+            _unlock(lock)
             if damaged and not create:
                 return None
             raise
         except BaseException:
-            os.close(lock)
+            _unlock(lock)
             raise
 
 
@@ -147,11 +149,17 @@ def _lock(path: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            _locks.add(descriptor)
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass  # held by another process, or removed by it just now
     os.close(descriptor)
     return None
+
+
+def _unlock(lock: int) -> None:
+    _locks.discard(lock)
+    os.close(lock)
 
 
 def _delete(path: Path) -> None:

@@ -72,7 +72,7 @@ FAMILIES: Mapping[str, frozenset[str]] = {
     "pulsebot.chat": frozenset({"base", "lines", "terminal"}),
     "pulsebot.commands": frozenset({"base", "past", "rows"}),
     "pulsebot.rules.conditions": frozenset({"base"}),
-    "pulsebot.stream": frozenset({"base", "config"}),
+    "pulsebot.stream": frozenset({"base", "config", "forking"}),
     "pulsebot.web.api": frozenset(
         {"base", "messages", "openapi", "parameters", "reading", "table"}
     ),

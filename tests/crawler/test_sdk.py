@@ -268,6 +268,19 @@ def test_a_forked_child_sends_its_own_and_only_its_own(
     assert by_text["after, in child"].producer != by_text["before"].producer
 
 
+def test_libraries_load_beside_the_app_and_no_fork_cuts_that_in_two(
+    tmp_path: Path, app_env: dict[str, str], read_log: Callable[[Path], list[Any]]
+) -> None:
+    """The app's first call loads nothing in its thread; a child of the loading time can send."""
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("loading_app.py")],
+        cwd=tmp_path, check=True, timeout=PATIENCE_S, env=app_env, capture_output=True, text=True,
+    )  # fmt: skip
+    assert {line.split()[1] for line in done.stdout.splitlines()} == {"pulse-courier"}
+    texts = [event.data.text for event in read_log(tmp_path / "pulsebot-log.db")]
+    assert sorted(texts) == ["child", "parent", "parent again"]
+
+
 def test_an_uncaught_error_is_sent_before_the_process_dies(
     tmp_path: Path, app_env: dict[str, str], read_log: Callable[[Path], list[Any]]
 ) -> None:

@@ -30,6 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pulsebot.errors import StreamError
+from pulsebot.stream.forking import whole
 
 APPLICATION_ID = 0x70756C73
 """Marks the file as a pulsebot log: "puls"."""
@@ -98,7 +99,8 @@ def writing(path: Path) -> Iterator[None]:
     lock = os.open(f"{path}-lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _lock(lock, path)
-        yield
+        with whole():
+            yield
     finally:
         # Said aloud, not left to close(): a child forked just now has a copy of the descriptor.
         fcntl.flock(lock, fcntl.LOCK_UN)
