@@ -268,6 +268,22 @@ def test_a_forked_child_sends_its_own_and_only_its_own(
     assert by_text["after, in child"].producer != by_text["before"].producer
 
 
+def test_standard_output_is_the_apps_alone(tmp_path: Path, app_env: dict[str, str]) -> None:
+    """A broker that is away is told on standard error, where logs go."""
+    code = (
+        "import sys\nfrom crawler.sdk import Pulse\n"
+        "from pulsebot.stream.config import KafkaStream\n"
+        "pulse = Pulse('svc-a', stream=KafkaStream(type='kafka', bootstrap=['127.0.0.1:9']))\n"
+        "pulse.message('hello')\npulse.close()\nprint('mine')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, check=True, timeout=PATIENCE_S, env=app_env, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == "mine\n"
+    assert "Kafka cannot be reached" in done.stderr
+
+
 def test_libraries_load_beside_the_app_and_no_fork_cuts_that_in_two(
     tmp_path: Path, app_env: dict[str, str], read_log: Callable[[Path], list[Any]]
 ) -> None:

@@ -5,12 +5,12 @@ pauses. This module must not know what the clients are for.
 """
 
 import asyncio
+import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
-import structlog
 from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 
@@ -23,7 +23,8 @@ LONGEST_PAUSE_S = 10.0
 # still be asked when the first one hangs.
 TRIES = 3
 
-_log = structlog.get_logger(__name__)
+# Not structlog: in an app with the SDK nobody sets it up, and it would print to standard output.
+_log = logging.getLogger(__name__)
 _random = random.SystemRandom()
 
 
@@ -96,7 +97,7 @@ async def started(
                 await client.start()
         except (KafkaError, OSError) as error:  # TimeoutError is an OSError
             await close(client)
-            _log.warning("kafka_unreachable", error=repr(error), retry_in_s=round(pause, 1))
+            _log.warning("Kafka cannot be reached, again in %.1f s: %r", pause, error)
         except BaseException:
             await close(client)
             raise

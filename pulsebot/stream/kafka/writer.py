@@ -8,10 +8,10 @@ This module must not know what the records mean.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any, Self
 
-import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     KafkaError,
@@ -30,7 +30,8 @@ from pulsebot.stream.kafka.connection import client_options, pauses, started
 # Each partition has one batch under way at a time, so small ones would bound the rate.
 BATCH_BYTES = 256 * 1024
 
-_log = structlog.get_logger(__name__)
+# Not structlog: in an app with the SDK nobody sets it up, and it would print to standard output.
+_log = logging.getLogger(__name__)
 
 
 class KafkaWriter:
@@ -90,7 +91,7 @@ class KafkaWriter:
             except KafkaError as error:
                 self._drop()
                 _refuse(error, records)
-                _log.warning("kafka_producer_replaced", error=repr(error))
+                _log.warning("the producer is replaced: %r", error)
             except BaseException:
                 self._drop()
                 raise
