@@ -15,7 +15,7 @@ from pydantic import ValidationInfo, field_validator
 
 from crawler.origin import Origin, moment
 from crawler.outlet import Outlet, open_outlet
-from crawler.probes.base import Place
+from crawler.probes.base import Place, Report
 from crawler.probes.table import PROBES, ProbeSettings
 from crawler.settings import FILE, Settings, load
 from pulsebot.errors import StoreError
@@ -127,9 +127,22 @@ async def _follow(section: ProbeSettings, settings: AgentSettings, outlet: Outle
     place = Place(settings.service, settings.instance, settings.tags, outlet.mark(name))
     async with aclosing(PROBES[section.type](section, place).probe()) as reports:
         async for report in reports:
-            # A log waits in its file, a state is stale: both had better not fill the spool.
-            await outlet.room()
-            outlet.put(report.events, {name: report.mark} if report.mark else None)
+            if report.mark is not None:
+                # A log waits in its file. The end of a process is seen once, and waits nowhere.
+                await outlet.room()
+            await _keep(report, name, outlet)
+
+
+async def _keep(report: Report, name: str, outlet: Outlet) -> None:
+    """Store a report, again and again while the disk is full: it will not be seen again."""
+    pause = FIRST_PAUSE_S
+    while True:
+        try:
+            return outlet.put(report.events, {name: report.mark} if report.mark else None)
+        except StoreError as error:
+            log.warning("what %s reports waits, again in %.0f s: %s", name, pause, error)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_S)
 
 
 async def _heartbeat(settings: AgentSettings, outlet: Outlet, me: Origin) -> None:

@@ -26,9 +26,12 @@ from pulsebot.event import MAX_EVENT_BYTES, Event, Kind, encode
 from pulsebot.stream.forking import whole
 
 TRIGGER_SHARE = 0.9
-"""Triggers are refused from this share of the limits on: the rest is kept for news."""
+STATUS_SHARE = 0.95
+"""From this share of the limits on the kind is refused: the rest is kept for news."""
 
 CROWDED_SHARE = 0.8
+
+_SHARES = {Kind.TRIGGER: TRIGGER_SHARE, Kind.STATUS: STATUS_SHARE}
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (
@@ -212,7 +215,7 @@ class Spool:
         return max(self._events / self._limits.events, self._bytes / self._limits.bytes)
 
     def _has_room(self, kind: Kind, size: int) -> bool:
-        share = TRIGGER_SHARE if kind is Kind.TRIGGER else 1.0
+        share = _SHARES.get(kind, 1.0)
         return (
             self._events + 1 <= self._limits.events * share
             and self._bytes + size <= self._limits.bytes * share

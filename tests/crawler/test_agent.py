@@ -1,11 +1,15 @@
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from crawler.agent import load_agent
@@ -152,6 +156,62 @@ def test_a_failing_probe_is_reported_and_the_others_go_on(
     (message,) = _of(read_log(log), AppMessage, "crawler")
     assert message.data.text.startswith("the probe http https://127.0.0.1:1/ failed: ")
     assert message.data.level == "warning"
+
+
+@pytest.fixture
+def service(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Return the process that the settings watch."""
+    with subprocess.Popen(["sleep", "600"]) as running:
+        (folder / "svc.pid").write_text(str(running.pid))
+        yield running
+        running.kill()
+
+
+def _spooled(folder: Path, kind: str) -> int:
+    with closing(sqlite3.connect(folder / "crawler-spool" / "agent-crawler.db")) as db:
+        (events,) = db.execute("SELECT count(*) FROM event WHERE kind = ?", (kind,)).fetchone()
+    return int(events)
+
+
+def test_a_spool_full_of_log_lines_keeps_no_crash_out(
+    folder: Path, agent: Agent, service: subprocess.Popen[bytes], until: Until
+) -> None:
+    """With the broker away the log waits in its file, and processes are still looked at."""
+    text = (folder / "crawler.yaml").read_text().replace("kind: trigger", "kind: message")
+    text += "stream: {type: kafka, bootstrap: ['127.0.0.1:9']}\nspool: {max_events: 100}\n"
+    (folder / "crawler.yaml").write_text(text.replace("interval_s: 0.2", "interval_s: 600"))
+    agent()
+    until(lambda: b"watching" in (folder / "agent.err").read_bytes())
+    until(lambda: _spooled(folder, "status") >= 3)
+    lines = 0
+    with (folder / "app.log").open("a", buffering=1) as file:
+        while _spooled(folder, "message") < 78:
+            file.write("hit\n")
+            lines += 1
+            until(lambda: _spooled(folder, "message") in {lines, 78})  # noqa: B023 - asked at once
+    service.send_signal(signal.SIGSEGV)
+    until(lambda: _spooled(folder, "crash"))
+
+
+def test_a_crash_seen_with_the_disk_full_is_kept_until_there_is_room(
+    folder: Path,
+    agent: Agent,
+    service: subprocess.Popen[bytes],
+    read_log: ReadLog,
+    until: Until,
+) -> None:
+    """A service dies of the full disk that keeps its crash from being stored."""
+    running, log = agent(), folder / "pulsebot-log.db"
+    until(lambda: log.exists() and _of(read_log(log), Status, "svc-a"))
+    _, most = psutil.Process(running.pid).rlimit(psutil.RLIMIT_FSIZE)
+    # One byte for every file: no write succeeds, not even that of the log, agent.err.
+    psutil.Process(running.pid).rlimit(psutil.RLIMIT_FSIZE, (1, most))
+    service.send_signal(signal.SIGSEGV)
+    time.sleep(2)
+    psutil.Process(running.pid).rlimit(psutil.RLIMIT_FSIZE, (most, most))
+    until(lambda: _of(read_log(log), Crash, "svc-a"))
+    (crash,) = {(e.producer, e.sequence): e for e in _of(read_log(log), Crash, "svc-a")}.values()
+    assert crash.data.signal == "SIGSEGV"
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,11 @@ def test_a_full_spool_refuses_counts_and_reports(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_room_is_kept_for_crashes_when_triggers_fill_the_spool(tmp_path: Path) -> None:
-    """A flood of triggers does not keep a crash out."""
+def test_room_is_kept_for_crashes_when_the_rest_fills_the_spool(tmp_path: Path) -> None:
+    """A flood of triggers keeps neither states nor a crash out, one of states no crash."""
     spool = Spool(tmp_path / "spool-1.db", Limits(events=100))
-    spool.append(_triggers(200))
+    assert spool.append(_triggers(200)) == 90
+    assert spool.append([SVC.status(AT, "up") for _ in range(50)]) == 5
     assert spool.append([SVC.crash(AT, "ValueError")]) == 1
     spool.close()
 
