@@ -31,6 +31,10 @@ _PYTHON_FRAME = re.compile(
 )
 _JAVA_FRAME = re.compile(r"^\s*at (?P<function>[\w.$<>/@-]{1,300})\(")
 _NODE_FRAME = re.compile(r"^\s*at (?:async )?(?P<function>[\w.$<>\[\]# ]{1,200}) \(")
+_GOROUTINE = re.compile(r"^goroutine \d{1,19} .*:$", re.MULTILINE)
+_GO_FRAME = re.compile(
+    r"^(?P<function>[\w./%\[\]-]{1,200}(?:\(\*\S{1,100}?\)[\w.\[\]]{1,200})?)\([^()\n]*\)$"
+)
 _GENERATED = re.compile(
     r"@[\w.-]{1,50}(?=/)|/0x[0-9a-f]+|(?<=\$\$Lambda)\$?\d+|(?<=\$Proxy)\d+"
     r"|(?<=Accessor)\d+|(?<=CGLIB\$\$)[0-9a-f]+"
@@ -57,13 +61,18 @@ def _shape(stack: str, message: str) -> Sequence[str]:
 
 def _frames(stack: str) -> list[str]:
     frames = []
+    if (goroutines := _GOROUTINE.split(stack, 1))[1:]:
+        # The first one is what died; which others there were changes with each run.
+        lines = goroutines[1].partition("\n\n")[0].splitlines()
+        matches = map(_GO_FRAME.match, lines)
+        return [frame["function"] for frame in matches if frame][:MAX_FRAMES]
     for line in stack.splitlines():
         if found := _PYTHON_FRAME.match(line):
             frames.append(f"{found['file'].rpartition('/')[2]}:{found['function']}")
         elif found := _JAVA_FRAME.match(line) or _NODE_FRAME.match(line):
             frames.append(_GENERATED.sub("", found["function"]))
     python = any(":" in frame for frame in frames)
-    # Python prints the innermost frame last, Java and JavaScript first.
+    # Python prints the innermost frame last, the others first.
     return frames[-MAX_FRAMES:] if python else frames[:MAX_FRAMES]
 
 

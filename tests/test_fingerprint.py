@@ -32,6 +32,19 @@ NODE = """TypeError: Cannot read properties of undefined (reading 'id')
     at async Server.<anonymous> (file:///srv/app/main.js:10:3)
     at process.processTicksAndRejections (node:internal/process/task_queues:95:5)
 """
+GO = """panic: runtime error: invalid memory address or nil pointer dereference
+[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x49e19f]
+
+goroutine 17 [running]:
+example.com/shop/orders.(*Store).Place(0xc000012345, {0x4811e0?, 0x11})
+\t/srv/app/orders/store.go:52 +0x5f
+main.main.func1()
+\t/srv/app/main.go:12 +0x1d
+
+goroutine 4 [select]:
+net/http.(*Server).Serve(0xc0000b2000)
+\t/usr/local/go/src/net/http/server.go:3056 +0x3a
+"""
 
 
 def of(stack: str | None = None, **fields: Any) -> str:
@@ -51,6 +64,8 @@ def of(stack: str | None = None, **fields: Any) -> str:
         (JAVA, JAVA.replace("$Proxy57", "$Proxy8").replace("17.0.9", "21.0.1")),
         (NODE, re.sub(r":\d+:\d+\)", ":1:2)", NODE)),
         (NODE, NODE.replace("/srv/app", "/opt/other")),
+        (GO, GO.replace("0xc000012345", "0xc00000dead").replace("17 [", "98 [")),
+        (GO, GO.replace("/srv/app", "/opt/other").replace("net/http.(*Server)", "os.(*File)")),
     ],
 )
 def test_the_same_crash_at_other_places_in_memory_and_file(stack: str, again: str) -> None:
@@ -67,6 +82,8 @@ def test_the_same_crash_at_other_places_in_memory_and_file(stack: str, again: st
         (JAVA, JAVA.replace("Orders.place", "Orders.cancel")),
         (NODE, NODE.replace("#place", "#cancel")),
         (NODE, NODE.replace("Server.", "Client.")),
+        (GO, GO.replace(").Place", ").Cancel")),
+        (GO, GO.replace("main.main", "main.init")),
     ],
 )
 def test_another_function_is_another_crash(stack: str, other: str) -> None:
@@ -104,7 +121,7 @@ def test_a_stack_that_is_none_falls_back_to_the_message() -> None:
     assert of("segfault, sorry", message="m 1") == of(None, message="m 2")
 
 
-@pytest.mark.parametrize("stack", [None, PYTHON, JAVA, NODE])
+@pytest.mark.parametrize("stack", [None, PYTHON, JAVA, NODE, GO])
 def test_the_senders_own_fingerprint_wins(stack: str | None) -> None:
     """What the sender states is taken as it is."""
     assert of(stack, fingerprint="orders-empty") == "orders-empty"

@@ -1,4 +1,4 @@
-"""Puts the lines of a stack trace back together: Python, Java and JavaScript.
+"""Puts the lines of a stack trace back together: Python, Java, JavaScript and Go.
 
 A trace is recognised by its first lines and goes on as long as lines look like a part of it,
 chained exceptions included. The last trace is known to be complete only when another line or
@@ -17,17 +17,24 @@ MAX_LINES = 1_000
 # All of these are matched at a fixed place against lines of bounded length, and have no
 # nested repetition: their time is linear.
 _PY_START = re.compile(r"\s*(?:\+ Exception Group )?Traceback \(most recent call last\):")
-_PY_END = re.compile(r"([A-Za-z_][\w.]*)(?:: (.*))?$")
+_PY_END = re.compile(r"([A-Za-z_](?:[\w.]|<locals>)*)(?:: (.*))?$")
 _PY_GROUP = re.compile(r"\s+\| ([A-Za-z_][\w.]*): (.* \(\d+ sub-exceptions?\))$")
 _PY_CHAIN = (
     "During handling of the above exception, another exception occurred:",
     "The above exception was the direct cause of the following exception:",
 )
-_AT_BODY = re.compile(r"\s+at |\s*Caused by: |\s*Suppressed: |\s*\.\.\. \d+ (?:more|common)")
-_HEADER = re.compile(
-    r"(?:^|.*?[\s:\]])([A-Za-z_$][\w$.]{0,200}(?:Error|Exception|Throwable))(?:: (.*))?$"
+_AT_BODY = re.compile(
+    r"\s+at |\s*Caused by: |\s*Suppressed: |\s*\.\.\. \d+ (?:more|common|lines matching)"
 )
-_BARE_ERROR = re.compile(r"(?:Uncaught )?(Error)(?:: (.*))?$")
+# The code in brackets is how Node marks its own errors.
+_HEADER = re.compile(
+    r"(?:^|.*?[\s:\]])([A-Za-z_$][\w$.]{0,200}(?:Error|Exception|Throwable|Rejection)|Error)"
+    r"(?: \[\w+\])?(?:: (.*))?$"
+)
+_GO_HEAD = re.compile(r"(?:.*?\s)?(panic|fatal error)(?: serving \S+)?: (.*)$")
+_GO_REST_OF_HEAD = re.compile(r"$|\t|\[signal ")
+_GO_GOROUTINE = re.compile(r"goroutine \d+ .*\[.*\]:$")
+_GO_BODY = re.compile(r"$|\t|created by |\.\.\.|exit status \d+$|\S+\(.*\)$")
 
 T = TypeVar("T")
 
@@ -82,9 +89,11 @@ class Assembler(Generic[T]):
         if _PY_START.match(text):
             self._begin(entry, "python")
         elif (found := _header(text)) is not None:
-            entry.message = found[1]
             self._begin(entry, "header")
-            self._name = found[0]
+            self._name, entry.message = found
+        elif (found := _panic(text)) is not None:
+            self._begin(entry, "panic")
+            self._name, entry.message = found
         elif head:
             self._begin(entry, "lead")
         else:
@@ -108,12 +117,17 @@ class Assembler(Generic[T]):
     def _continues(self, held: Entry[T], text: str) -> bool:
         if self._kind == "python":
             return self._continues_python(held, text)
+        if self._kind in {"panic", "go"}:
+            return self._continues_go(held, text)
         if _PY_START.match(text) and self._kind in {"header", "lead"}:
             held.message = None
             self._kind = "python"
             return True
         if self._kind == "lead" and (found := _header(text)) is not None:
-            held.message, self._name, self._kind = found[1], found[0], "header"
+            self._name, held.message, self._kind = *found, "header"
+            return True
+        if self._kind == "lead" and (found := _panic(text)) is not None:
+            self._name, held.message, self._kind = *found, "panic"
             return True
         return self._kind in {"header", "at"} and self._continues_at(held, text)
 
@@ -148,9 +162,23 @@ class Assembler(Generic[T]):
         self._braces = text.endswith(" {")
         return True
 
+    def _continues_go(self, held: Entry[T], text: str) -> bool:
+        if _GO_GOROUTINE.match(text):
+            self._kind, held.error = "go", self._name
+            return True
+        body = _GO_BODY if self._kind == "go" else _GO_REST_OF_HEAD
+        return body.match(text) is not None
+
 
 def _header(text: str) -> tuple[str, str | None] | None:
-    if "Error" not in text and "Exception" not in text and "Throwable" not in text:
+    if not any(word in text for word in ("Error", "Exception", "Throwable", "Rejection")):
         return None  # most lines end here, without the cost of a pattern
-    found = _BARE_ERROR.match(text) or _HEADER.match(text)
+    found = _HEADER.match(text)
+    return (found[1], found[2]) if found else None
+
+
+def _panic(text: str) -> tuple[str, str | None] | None:
+    if "panic" not in text and "fatal error" not in text:
+        return None
+    found = _GO_HEAD.match(text)
     return (found[1], found[2]) if found else None

@@ -21,8 +21,58 @@ TypeError: Cannot read properties of undefined (reading 'id')
   [cause]: Error: inner
 }"""
 
+NODE_CODE = """\
+TypeError [ERR_INVALID_ARG_TYPE]: The "path" argument must be of type string
+    at Object.join (node:path:1305:7)
+    at [eval]:1:17 {
+  code: 'ERR_INVALID_ARG_TYPE'
+}"""
+
+NODE_CAUSE = """\
+Error: boom
+    at [eval]:1:7
+    ... 4 lines matching cause stack trace ...
+    at node:internal/main/eval_string:51:3 {
+  [cause]: TypeError: in
+      at [eval]:1:31
+}"""
+
+GO = """\
+panic: wrapped: bad order
+\tsecond line
+
+goroutine 9 [running]:
+main.(*Store).Place(0x0, {0x4811e0?, 0x11})
+\t/app/b.go:3 +0x73
+panic({0x4811e0?, 0x497d00?})
+\t/usr/local/go/src/runtime/panic.go:860 +0x13a
+created by main.main in goroutine 1
+\t/app/b.go:4 +0x3f
+
+goroutine 1 [sleep]:
+time.Sleep(0x3b9aca00)
+\t/usr/local/go/src/runtime/time.go:340 +0xbf
+exit status 2"""
+
+GO_FATAL = """\
+fatal error: all goroutines are asleep - deadlock!
+
+goroutine 1 [chan receive]:
+main.main()
+\t/app/d.go:2 +0x25"""
+
+GO_HTTP = """\
+2026/11/23 10:00:00 http: panic serving 127.0.0.1:5312: no such order
+goroutine 34 [running]:
+net/http.(*conn).serve.func1()
+\t/usr/local/go/src/net/http/server.go:1947 +0xbe"""
+
 CHAINED = "try:\n  {}['k']\nexcept KeyError as e:\n  raise ValueError('bad order') from e"
 WHILE_HANDLING = "try:\n  {}['k']\nexcept KeyError:\n  1 / 0"
+LOCAL = (
+    "def f():\n  class OutOfStock(Exception): pass\n"
+    "  OutOfStock.__module__ = 'builtins'\n  raise OutOfStock('no socks')\nf()"
+)
 GROUP = "raise ExceptionGroup('two', [ValueError('a'), KeyError('b')])"
 
 
@@ -50,9 +100,33 @@ def _real(code: str) -> str:
         (_real("def f(): return f()\nf()"), "RecursionError", "maximum recursion depth exceeded"),
         (JAVA, "java.lang.IllegalStateException", "order 7 is gone"),
         (NODE, "TypeError", "Cannot read properties of undefined (reading 'id')"),
+        (NODE_CODE, "TypeError", 'The "path" argument must be of type string'),
+        (NODE_CAUSE, "Error", "boom"),
         ("Error: boom\n    at f (/a.js:1:1)", "Error", "boom"),
+        ("10:00:00 ERROR Error: boom\n    at f (/a.js:1:1)", "Error", "boom"),
+        (_real(LOCAL), "f.<locals>.OutOfStock", "no socks"),
+        (GO, "panic", "wrapped: bad order"),
+        (GO_FATAL, "fatal error", "all goroutines are asleep - deadlock!"),
+        (GO_HTTP, "panic", "no such order"),
     ],
-    ids=["python", "from", "during", "bare", "group", "recursion", "java", "node", "error"],
+    ids=[
+        "python",
+        "from",
+        "during",
+        "bare",
+        "group",
+        "recursion",
+        "java",
+        "node",
+        "node-code",
+        "node-cause",
+        "error",
+        "error-in-log-line",
+        "python-local-class",
+        "go",
+        "go-fatal",
+        "go-http",
+    ],
 )
 def test_a_trace_is_one_entry_between_its_neighbours(
     trace: str, error: str, message: str | None
@@ -73,11 +147,10 @@ def test_two_traces_in_a_row_are_two() -> None:
 
 def test_a_line_that_only_looks_like_a_head_stays_a_line() -> None:
     """An error's name in an ordinary line is no trace."""
-    entries = _entries("ERROR caught ValueError: x\nnext")
-    assert [(e.error, e.texts) for e in entries] == [
-        (None, ["ERROR caught ValueError: x"]),
-        (None, ["next"]),
-    ]
+    entries = _entries("ERROR caught ValueError: x\nno panic: it works\n\nnext")
+    assert {e.error for e in entries} == {None}
+    lines = [text for entry in entries for text in entry.texts]
+    assert lines == ["ERROR caught ValueError: x", "no panic: it works", "", "next"]
 
 
 def test_a_head_that_the_caller_knows_joins_its_trace() -> None:
