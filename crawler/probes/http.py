@@ -29,7 +29,7 @@ class HttpSettings(ProbeSection):
     slow_ms: Annotated[float, Field(gt=0)] | None = None
     """An answer that takes longer than this is `degraded`."""
     expect_status: list[Annotated[int, Field(ge=100, le=599)]] = []  # noqa: RUF012 - pydantic copies
-    """Status codes that mean up; empty: 200 to 299."""
+    """Status codes that mean up; empty: 200 to 299. With a 3xx no redirection is followed."""
     expect_text: str | None = None
     """Text that must be in the first 64 KiB of the answer."""
     headers: dict[str, SecretStr] = {}  # noqa: RUF012 - pydantic copies
@@ -71,7 +71,9 @@ class HttpProbe:
     async def _ask(self, session: aiohttp.ClientSession) -> tuple[State, str]:
         started = time.monotonic()
         try:
-            async with session.get(str(self._settings.url)) as answer:
+            follow = all(code // 100 != 3 for code in self._settings.expect_status)  # noqa: PLR2004 - HTTP's "redirection"
+            url = str(self._settings.url)
+            async with session.get(url, allow_redirects=follow) as answer:
                 body = await _start_of(answer)
         except TimeoutError:
             return State.DOWN, f"no answer within {self._settings.timeout_s:g} s"

@@ -25,7 +25,16 @@ class Page:
         """Answer as chosen."""
         self.seen_headers = dict(request.headers)
         await asyncio.sleep(self.delay_s)
-        return web.Response(status=self.status, text=self.text)
+        elsewhere = {"Location": "/elsewhere"} if self.status == 302 else {}
+        return web.Response(status=self.status, text=self.text, headers=elsewhere)
+
+    async def torn(self, request: web.Request) -> web.StreamResponse:
+        """Answer with less than was promised, and hang up."""
+        answer = web.StreamResponse(headers={"Content-Length": "1000"})
+        await answer.prepare(request)
+        await answer.write(self.text.encode())
+        request.transport.close()
+        return answer
 
 
 @pytest.fixture
@@ -34,6 +43,7 @@ async def page() -> AsyncIterator[Page]:
     page = Page()
     app = web.Application()
     app.router.add_get("/health", page.answer)
+    app.router.add_get("/torn", page.torn)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -66,6 +76,22 @@ async def test_an_unexpected_status_is_down(page: Page) -> None:
     page.status = 503
     assert (await _look(page.url))[0] is State.DOWN
     assert (await _look(page.url, expect_status=[503]))[0] is State.UP
+
+
+async def test_a_redirection_is_followed_unless_it_is_expected(page: Page) -> None:
+    """Where it leads to decides; a 3xx among the expected codes means the redirection itself."""
+    page.status = 302
+    state, reason = await _look(page.url)
+    assert (state, reason[:10]) == (State.DOWN, "status 404")
+    state, reason = await _look(page.url, expect_status=[302])
+    assert (state, reason[:10]) == (State.UP, "status 302")
+
+
+async def test_an_answer_that_breaks_off_is_down(page: Page) -> None:
+    """A good status alone is not enough."""
+    state, reason = await _look(page.url.replace("/health", "/torn"))
+    assert state is State.DOWN
+    assert "payload" in reason
 
 
 async def test_a_missing_text_is_down(page: Page) -> None:
