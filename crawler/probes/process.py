@@ -190,6 +190,8 @@ def _exit_code(process: psutil.Process) -> int | None:
         stat = Path(f"/proc/{process.pid}/stat").read_text("utf-8", "replace")
         fields = stat.rpartition(")")[2].split()  # the name before it may hold blanks
         if fields[0] == "Z":
+            if not _may_be_seen(process.pid):
+                return None
             status = int(fields[_STAT_EXIT_CODE - 3])
             signal = status & 0x7F
             return -signal if signal else status >> 8
@@ -200,6 +202,17 @@ def _exit_code(process: psutil.Process) -> int | None:
     except psutil.Error:
         return None
     return code
+
+
+def _may_be_seen(pid: int) -> bool:
+    """Tell whether /proc shows us all of a process: its exit code reads 0 to who may not see it."""
+    try:
+        Path(f"/proc/{pid}/exe").readlink()
+    except PermissionError:
+        return False
+    except OSError:
+        pass  # a zombie has no program any more
+    return True
 
 
 def _boot_id() -> str:

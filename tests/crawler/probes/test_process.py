@@ -124,6 +124,23 @@ def test_an_exit_that_somebody_else_reaped_is_down_with_code_unknown(tmp_path: P
     shell.communicate()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as somebody else")
+def test_the_code_of_another_users_process_is_unknown(start: Start) -> None:
+    """The system says 0 to who may not see it; that is no clean end."""
+    mark = f"mark-{os.getpid()}-other"
+    process = start(mark)
+    probe = _probe(command=mark)
+    probe.look()
+    process.send_signal(11)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    os.seteuid(65534)
+    try:
+        events = probe.look()
+    finally:
+        os.seteuid(0)
+    assert _states(events)[0] == (State.DOWN, f"exited (code unknown) (pid {process.pid})")
+
+
 def test_a_restart_is_told_with_both_pids(start: Start) -> None:
     """Another process in the place of the first is a restart, then up."""
     mark = f"mark-{os.getpid()}-d"
