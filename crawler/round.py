@@ -158,7 +158,8 @@ class _Round:
     def _sort_in(self, item: Item) -> None:
         try:
             if isinstance(item, Hit):
-                self._tally.add(item._replace(times=max(int(item.times), 1)))
+                if (times := int(item.times)) > 0:
+                    self._tally.add(item._replace(times=times))
             else:
                 self._unstored.append(_event(item, self._origin))
         except Exception:  # one unusable call (its __str__ raised) must not cost the others

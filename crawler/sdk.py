@@ -89,7 +89,7 @@ class Pulse:
         duration_ms: float | None = None,
         **tags: object,
     ) -> None:
-        """Count `count` triggers of the service, now."""
+        """Count `count` triggers of the service, now; 0 counts none."""
         self._put(Hit(time.time(), name, count, duration_ms, tags))
 
     def message(

@@ -117,9 +117,8 @@ class LogProbe:
         for entry in entries:
             if entry.error is not None:
                 yield from self._trace(entry, now)
-                continue
-            for text in entry.texts:
-                yield from self._line(text, now, tally)
+            for text in entry.texts[: None if entry.error is None else 1]:
+                yield from self._line(text, now, tally, traced=entry.error is not None)
         for hit in tally.due(float("inf")):
             yield self._origin.trigger(
                 moment(hit.time),
@@ -130,29 +129,36 @@ class LogProbe:
             )
 
     def _trace(self, entry: Entry[Line], now: float) -> Iterator[Event]:
-        for pattern in self._crashes:
-            if found := pattern.regex.search(entry.texts[0]):
-                groups = _groups(found.groupdict())
-                at = _time(groups, now)
-                error = groups.pop("error", None) or entry.error
-                message = groups.pop("message", None) or entry.message
-                tags = {**pattern.tags, **groups}
-                yield self._origin.crash(at, error, message=message, stack=entry.stack, tags=tags)
-                return
+        """Yield the crash that a trace is: as a pattern says, else by itself where that is on."""
+        for text in entry.texts[: 1 if self._settings.traces else None]:
+            for pattern in self._crashes:
+                if found := pattern.regex.search(text):
+                    groups = _groups(found.groupdict())
+                    at = _time(groups, now)
+                    error = groups.pop("error", None) or entry.error
+                    message = groups.pop("message", None) or entry.message
+                    tags = {**pattern.tags, **groups}
+                    yield self._origin.crash(
+                        at, error, message=message, stack=entry.stack, tags=tags
+                    )
+                    return
         if self._settings.traces:
             yield self._origin.crash(
                 moment(now), entry.error, message=entry.message, stack=entry.stack
             )
 
-    def _line(self, text: str, now: float, tally: Tally) -> Iterator[Event]:
+    def _line(self, text: str, now: float, tally: Tally, *, traced: bool) -> Iterator[Event]:
         for pattern in self._settings.patterns:
+            if traced and isinstance(pattern, CrashPattern):
+                continue  # it has its crash, with the stack
             found = pattern.regex.search(text)
             if found is None:
                 continue
             groups = _groups(found.groupdict())
             at = _time(groups, now)
             if isinstance(pattern, TriggerPattern):
-                tally.add(_hit(pattern, groups, at))
+                if hit := _hit(pattern, groups, at):
+                    tally.add(hit)
             elif isinstance(pattern, CrashPattern):
                 yield self._crash(pattern, groups, at, text)
             else:
@@ -188,16 +194,20 @@ def _groups(found: object) -> dict[str, str]:
 def _time(groups: dict[str, str], now: float) -> datetime:
     try:
         at = datetime.fromisoformat(groups.pop("time", ""))
-    except ValueError:
+        return moment(now) if at.tzinfo is None else moment(at.timestamp())
+    except (ValueError, OverflowError):  # no time, or one that is beyond the calendar in UTC
         return moment(now)
-    return moment(now) if at.tzinfo is None else at
 
 
-def _hit(pattern: TriggerPattern, groups: dict[str, str], at: datetime) -> Hit:
-    count = int(_number(groups.pop("count", None)) or 1)
+def _hit(pattern: TriggerPattern, groups: dict[str, str], at: datetime) -> Hit | None:
+    """Return what a line counts; None where it says that there was nothing to count."""
+    number = _number(groups.pop("count", None))
+    count = 1 if number is None else int(number)
+    if count == 0:
+        return None
     duration = _number(groups.pop("duration_ms", None))
     name = groups.pop("name", None) or pattern.name
-    return Hit(at.timestamp(), name, max(count, 1), duration, {**pattern.tags, **groups})
+    return Hit(at.timestamp(), name, count, duration, {**pattern.tags, **groups})
 
 
 def _number(text: str | None) -> float | None:

@@ -81,7 +81,9 @@ def test_nothing_an_app_passes_raises_into_it(pulse: Pulse, stream: Any) -> None
 
     pulse.trigger(Bad())
     pulse.trigger("n", count="many")
-    pulse.trigger("n", count=-5, duration_ms=float("nan"))
+    pulse.trigger("n", count=-5)
+    pulse.trigger("n", count=0)
+    pulse.trigger("n", duration_ms=float("nan"))
     pulse.message(Bad())
     pulse.message("x" * 100_000, level="warn", **{"t" * 300: "v" * 3000})
     pulse.message("half a pair \udc80")

@@ -116,6 +116,54 @@ async def test_a_trace_alone_is_a_crash_unless_switched_off(
     assert none.events == []
 
 
+async def test_without_traces_a_pattern_finds_the_crash_in_any_line_of_one(
+    tmp_path: Path, eventually: Callable[..., Any]
+) -> None:
+    """What `traces: false` leaves to the patterns is the whole trace, as one crash."""
+    log = tmp_path / "app.log"
+    log.touch()
+    pattern = {"kind": "crash", "regex": r"^KeyError: (?P<message>.*)"}
+    async with _running(log, patterns=[pattern], traces=False) as found:
+        _append(log, 'Traceback (most recent call last):\n  File "a.py", line 1\nKeyError: 1\n')
+        await eventually(lambda: found.events)
+    (crash,) = found.events
+    assert (crash.data.error, crash.data.message) == ("KeyError", "1")
+    assert crash.data.stack.startswith("Traceback")
+
+
+@pytest.mark.parametrize("traces", [True, False])
+async def test_the_first_line_of_a_trace_is_a_line_like_others(
+    tmp_path: Path, eventually: Callable[..., Any], *, traces: bool
+) -> None:
+    """A line that ends in an error's name is counted and told, whether or not a trace follows."""
+    log = tmp_path / "app.log"
+    log.touch()
+    text = "batch of 3 ERROR java.io.IOException: disk\n\tat a.B.c(B.java:1)\nend\n"
+    async with _running(log, patterns=PATTERNS, traces=traces) as found:
+        _append(log, text)
+        await eventually(lambda: len(found.events) >= 2 + traces)
+    kinds = {type(event): event.data for event in found.events}
+    assert kinds[Trigger].count == 3
+    assert kinds[AppMessage].text == "java.io.IOException: disk"
+    assert (Crash in kinds) is traces
+    assert len(found.events) == 2 + traces
+
+
+async def test_lines_that_count_nothing_or_have_no_usable_time(
+    tmp_path: Path, eventually: Callable[..., Any]
+) -> None:
+    """A batch of none is none; a time that no calendar has in UTC is that of the look."""
+    log = tmp_path / "app.log"
+    log.touch()
+    timed = {"kind": "trigger", "regex": r"(?P<time>\S+) hit", "name": "hit"}
+    async with _running(log, patterns=[*PATTERNS, timed]) as found:
+        _append(log, "batch of 0\n0001-01-01T00:00:00+23:59 hit\n")
+        await eventually(lambda: found.events)
+    (event,) = found.events
+    assert (event.data.name, event.data.count) == ("hit", 1)
+    assert event.time.year > 2000
+
+
 async def test_an_unfinished_trace_is_not_accounted_for(
     tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
