@@ -3,11 +3,13 @@
 This module must not know how events reach the stream.
 """
 
+import os
 import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -181,7 +183,7 @@ def lines(config: Config = None, within: Within = 10) -> None:
         bad += 1
         typer.echo(f"stdin:{number}: {why}", err=True)
 
-    batches = parse_lines(sys.stdin.buffer, report)
+    batches = parse_lines(partial(os.read, sys.stdin.fileno()), report)
     sent = send(batches, load(Settings, config).stream, within)
     skipped = f", skipped {bad:,} line{'s' * (bad > 1)}" if bad else ""
     typer.echo(f"sent {sent:,} event{'s' * (sent != 1)}{skipped}")

@@ -9,7 +9,7 @@ This module must not know the command line.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from itertools import count, islice
 
 from pulsebot.errors import InvalidEvent, StreamError
 from pulsebot.event import Event, decode, encode
@@ -20,8 +20,7 @@ from pulsebot.stream.open import open_writer
 
 BATCH = 500
 PAUSE_S = 0.2
-
-T = TypeVar("T")
+CHUNK = 1 << 20
 
 
 def send(batches: Iterable[Sequence[Event]], stream: StreamSettings, within_s: float) -> int:
@@ -34,18 +33,37 @@ def send(batches: Iterable[Sequence[Event]], stream: StreamSettings, within_s: f
 
 
 def parse_lines(
-    lines: Iterable[bytes], report: Callable[[int, str], None]
+    read: Callable[[int], bytes], report: Callable[[int, str], None]
 ) -> Iterator[Sequence[Event]]:
-    """Yield the events of newline-delimited CloudEvents, in batches and in order.
+    """Yield the events of newline-delimited CloudEvents, in order, as soon as they have come.
 
-    Ids, producers and sequences stay as given. `report` gets the number of each unusable
-    line and why; empty lines are passed over.
+    `read` returns at most so many bytes, waits only while there are none, and returns none at
+    the end. Ids, producers and sequences stay as given. `report` gets the number of each
+    unusable line and why; empty lines are passed over.
     """
-    return _batches(_parsed(lines, report))
+    numbers = count(1)
+    for lines in _arriving(read):
+        events = _parsed(zip(lines, numbers, strict=False), report)
+        while batch := list(islice(events, BATCH)):
+            yield batch
 
 
-def _parsed(lines: Iterable[bytes], report: Callable[[int, str], None]) -> Iterator[Event]:
-    for number, line in enumerate(lines, 1):
+def _arriving(read: Callable[[int], bytes]) -> Iterator[Sequence[bytes]]:
+    """Yield lines, those together that came together: a live pipe must not wait for more."""
+    begun: list[bytes] = []
+    while chunk := read(CHUNK):
+        first, *others = chunk.split(b"\n")
+        begun.append(first)
+        if others:
+            yield [b"".join(begun), *others[:-1]]
+            begun = [others[-1]]
+    yield [b"".join(begun)]
+
+
+def _parsed(
+    lines: Iterable[tuple[bytes, int]], report: Callable[[int, str], None]
+) -> Iterator[Event]:
+    for line, number in lines:
         if not line.strip():
             continue
         try:
@@ -54,25 +72,16 @@ def _parsed(lines: Iterable[bytes], report: Callable[[int, str], None]) -> Itera
             report(number, str(error))
 
 
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    batch: list[T] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 async def _send(batches: Iterable[Sequence[Event]], stream: StreamSettings, within_s: float) -> int:
     sent = 0
     try:
         async with asyncio.timeout(within_s) as limit, open_writer(stream) as writer:
-            for batch in batches:
-                limit.reschedule(asyncio.get_running_loop().time() + within_s)
+            now = asyncio.get_running_loop().time
+            for batch in batches:  # the time that they take to come is not the stream's
+                limit.reschedule(now() + within_s)
                 await _append(writer, [_outgoing(event, stream.topics) for event in batch])
                 sent += len(batch)
+            limit.reschedule(now() + within_s)
     except TimeoutError:
         raise StreamError(
             f"{_where(stream)} did not answer within {within_s:g} s;"

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import pytest
 
 from crawler.cli import main
 from pulsebot.event import State
+from tests.patience import PATIENCE_S
 
 LOG = Path("pulsebot-log.db")
 ReadLog = Callable[[Path], list[Any]]
@@ -128,6 +130,27 @@ def test_lines_from_stdin(read_log: ReadLog, app_env: dict[str, str]) -> None:
     ids = [event.id for event in read_log(LOG)]
     assert len(ids) == len(set(ids)) == 1198
     assert "id-1199" in ids
+
+
+def test_a_live_pipe_is_sent_as_it_comes(
+    read_log: ReadLog, app_env: dict[str, str], until: Callable[..., None]
+) -> None:
+    """What a program writes now and then does not wait in the sender for more of it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "crawler", "send", "-", "--within", "5"],
+        stdin=subprocess.PIPE,
+        env=app_env,
+    ) as sender:
+        for number in range(1, 3):
+            text = json.dumps(_event(f"id-{number}")).encode()
+            sender.stdin.write(text[:20])
+            sender.stdin.flush()
+            sender.stdin.write(text[20:] + b"\n")
+            sender.stdin.flush()
+            until(lambda: LOG.exists() and len(read_log(LOG)) == number)  # noqa: B023 - at once
+        time.sleep(5.5)  # a pause of the program is none of the stream's
+        sender.stdin.close()
+        assert sender.wait(PATIENCE_S) == 0
 
 
 def test_many_senders_at_once_lose_and_repeat_nothing(
