@@ -4,7 +4,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pulsebot import event as events
@@ -390,12 +390,37 @@ def test_the_schema_is_one() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"type": "pulse.nothing"}, {"data": {"count": 0}}, {"source": None}, {"specversion": "2.0"}],
+    [
+        {"type": "pulse.nothing"},
+        {"data": {"count": 0}},
+        {"source": None},
+        {"specversion": "2.0"},
+        {"time": "2026-11-23T12:00:00"},
+        {"time": "2026-11-23"},
+        {"time": "yesterday"},
+    ],
 )
 def test_the_schema_refuses(fields: dict[str, Any]) -> None:
     """What `decode` refuses for its shape, the schema refuses as well."""
     assert not VALIDATOR.is_valid(json.loads(wire(**fields)))
     assert VALIDATOR.is_valid(json.loads(wire()))
+
+
+TIMES = ("2026-11-28T12:00:00Z", "2026-11-28 12:00:00.123456+01:00", "2026-11-28t23:59:59-0530")
+
+
+@given(st.sampled_from(TIMES), st.integers(0, 31), st.text("0123456789-+:.,TtZz ", max_size=2))
+def test_the_schema_takes_the_times_that_decode_takes(time: str, place: int, text: str) -> None:
+    """However a time is mistyped, both say the same of it."""
+    time = time[:place] + text + time[place + 1 :]
+    assume(time[8:10] not in {"29", "30", "31"})  # whether a month has them the schema cannot say
+    value = wire(time=time)
+    try:
+        events.decode(value)
+    except InvalidEvent:
+        assert not VALIDATOR.is_valid(json.loads(value))
+    else:
+        assert VALIDATOR.is_valid(json.loads(value))
 
 
 @given(st.binary(max_size=200))
