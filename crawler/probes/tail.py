@@ -9,11 +9,14 @@ This module must not know what the lines mean.
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+log = logging.getLogger(__name__)
 
 MAX_LINE = 16_384
 """Bytes of a line that are kept; the rest of a longer one is passed over."""
@@ -244,6 +247,9 @@ class Tail:
         siblings = self._siblings()
         found = self._find(mark, among=[self._path, *siblings])
         if found is None:
+            log.warning(
+                "%s: the file that was read before is gone, with its last lines", self._path
+            )
             self._current = _open(self._path)
             return
         self._current = found
@@ -268,7 +274,8 @@ class Tail:
                 fitting.append(candidate)
             else:
                 candidate.file.close()
-        fitting.sort(key=lambda candidate: candidate.inode != mark.inode)
+        # Files that all begin with the same banner: a copy was made after the older ones.
+        fitting.sort(key=lambda other: (other.inode != mark.inode, -other.written()))
         for other in fitting[1:]:
             other.file.close()
         if not fitting:

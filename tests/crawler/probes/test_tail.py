@@ -95,6 +95,38 @@ def test_copy_and_truncate_reads_the_rest_from_the_copy(log: Path) -> None:
     tail.close()
 
 
+def test_the_copy_is_told_from_older_ones_that_begin_alike(log: Path) -> None:
+    """Each file begins with the same long banner; the rest is read from the newest."""
+    banner = "=" * 300 + "\n"
+    log.write_text(banner)
+    tail = Tail(log)
+    for age, name in enumerate(("app.log.0", "app.log.2", "app.log.3", "app.log.9")):
+        log.with_name(name).write_text(banner + f"old {age}\n")
+        os.utime(log.with_name(name), ns=(0, 10**18 + age * 10**9))
+    _append(log, "unread\n")
+    shutil.copy(log, log.with_name("app.log.1"))
+    log.write_text("")
+    assert _texts(tail) == ["unread"]
+    tail.close()
+
+
+def test_a_file_that_was_packed_meanwhile_is_missed_aloud(
+    log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody can read any more is said to be lost, and the present file read whole."""
+    tail = Tail(log)
+    _append(log, "a\n")
+    assert _texts(tail) == ["a"]
+    mark = tail.mark()
+    tail.close()
+    log.rename(log.with_name("app.log.1.gz"))
+    log.write_text("b\n")
+    again = Tail(log, mark)
+    assert _texts(again) == ["b"]
+    assert "app.log: the file that was read before is gone" in caplog.text
+    again.close()
+
+
 def test_removed_and_made_anew(log: Path) -> None:
     """A file that is deleted and created again is followed."""
     tail = Tail(log)
