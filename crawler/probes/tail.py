@@ -199,6 +199,7 @@ class Tail:
         """
         since = current.written()
         found: dict[int, _Open] = {}
+        at_the_path: list[int] = []
         known = 0
         while not found or len(found) > known:
             known = len(found)
@@ -206,6 +207,8 @@ class Tail:
                 candidate = _open(path)
                 if candidate is None:
                     continue
+                if path == self._path:
+                    at_the_path.append(candidate.inode)
                 if candidate.inode in found:
                     candidate.file.close()
                 else:
@@ -224,7 +227,8 @@ class Tail:
                 later.append(candidate)
             else:
                 candidate.file.close()
-        return sorted(later, key=_Open.written)
+        # Written in one tick of the clock, what is at the path comes last: it still grows.
+        return sorted(later, key=lambda one: (one.written(), one.inode in at_the_path))
 
     def _replaced(self, current: _Open) -> bool:
         try:

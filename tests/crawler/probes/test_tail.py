@@ -168,6 +168,21 @@ def test_rotations_during_a_restart_are_caught_up_with(log: Path) -> None:
     again.close()
 
 
+def test_two_rotations_in_one_tick_leave_the_growing_file_for_last(log: Path) -> None:
+    """The clock cannot tell which file came first; the one at the path is not done with."""
+    tail = Tail(log)
+    _append(log, "a\n")
+    log.rename(log.with_name("app.log.2"))
+    log.with_name("app.log.1").write_text("b\n")
+    log.write_text("c is no")
+    for name in ("app.log.1", "app.log"):
+        os.utime(log.with_name(name), ns=(0, 2 * 10**18))
+    seen = _texts(tail, 20)
+    _append(log, "t written yet\n")
+    assert [*seen, *_texts(tail, 20)] == ["a", "b", "c is not written yet"]
+    tail.close()
+
+
 def test_each_line_tells_where_reading_may_resume(log: Path) -> None:
     """From a line's start it is given again, from its end it is not."""
     tail = Tail(log)
