@@ -104,7 +104,13 @@ class SpoolFolder:
         """Yield the spools that nobody holds, each now held by us: close or remove each."""
         self._make()
         for path in sorted(self.path.glob(_PATTERN)):
-            if (spool := self._hold(path, create=False)) is not None:
+            try:
+                spool = self._hold(path, create=False)
+            except StoreError as error:
+                if isinstance(error.__cause__, PermissionError):
+                    continue  # another user's, who looks after it
+                raise
+            if spool is not None:
                 yield spool
 
     def _make(self) -> None:

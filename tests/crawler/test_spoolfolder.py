@@ -1,8 +1,11 @@
 import os
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from crawler.origin import Origin
 from crawler.spoolfolder import SpoolFolder
@@ -66,6 +69,23 @@ def test_a_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
     again.close()
     for end in (*ready, *go):
         os.close(end)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+def test_users_who_share_a_folder_leave_each_others_spools_alone() -> None:
+    """The service of one user does not keep that of another from its own spool."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = SpoolFolder(Path(name))
+        folder.path.chmod(0o1777)
+        folder.open_own().close()
+        os.seteuid(65534)
+        try:
+            own = folder.open_own()
+            own.append([Origin("svc-a").trigger(AT)])
+            own.close()
+        finally:
+            os.seteuid(0)
+        assert len(list(folder.path.glob("*.db"))) == 2
 
 
 def test_a_damaged_spool_is_set_aside(tmp_path: Path) -> None:
