@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Self
 from crawler import hooks
 from crawler.courier import Courier, Plan
 from crawler.hooks import PulseHandler
-from crawler.inbox import Fall, Hit, Inbox, Item, Note
+from crawler.inbox import Fall, Hit, Inbox, Item, Note, kind_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -79,6 +79,7 @@ class Pulse:
             open_writer=open_writer,
         )
         self._courier: Courier | None
+        self._told_too_late: bool
         self._after_fork()
         _all.add(self)
 
@@ -154,7 +155,8 @@ class Pulse:
     def close(self, within_s: float = CLOSE_S) -> None:
         """Store everything and publish what can be published within the time; then accept no more.
 
-        Called by itself at the end of the process.
+        Called by itself when the process ends, before what is registered with `atexit`. A call
+        that comes later is lost; the first one is logged.
         """
         courier, self._courier, self._closed = self._courier, None, True
         if courier is not None:
@@ -173,13 +175,24 @@ class Pulse:
 
     def _put(self, item: Item, *, urgent: bool = False) -> bool:
         """Leave an item for the courier; false where nobody will ever come for it."""
-        if self._closed or not self._inbox.put(item):
+        if self._closed:
+            self._tell_too_late(item)
+            return False
+        if not self._inbox.put(item):
             return False
         courier = self._courier or self._start()
         if courier is None:
             return False
         courier.notice(urgent=urgent)
         return courier.is_alive()
+
+    def _tell_too_late(self, item: Item) -> None:
+        if not self._told_too_late:
+            self._told_too_late = True
+            service = self._plan.service
+            log.warning(
+                "a %s of %s came after pulse was closed, and is lost", kind_of(item), service
+            )
 
     def _start(self) -> "Courier | None":
         # Not blocking: a signal handler may come here while its own thread holds the lock.
@@ -216,6 +229,7 @@ class Pulse:
         self._inbox = Inbox()
         self._courier = None
         self._closed = False
+        self._told_too_late = False
         self._starting = threading.Lock()
 
 

@@ -104,6 +104,19 @@ def test_an_empty_service_is_a_programming_error() -> None:
         Pulse("")
 
 
+def test_what_comes_after_the_end_is_told_once(
+    pulse: Pulse, stream: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A closed pulse takes no more, and does not keep that to itself."""
+    pulse.message("in time")
+    pulse.close(60)
+    pulse.message("late")
+    pulse.trigger("later")
+    assert [event.data.text for event in stream.events()] == ["in time"]
+    assert caplog.text.count("a message of svc-a came after pulse was closed, and is lost") == 1
+    assert "trigger" not in caplog.text
+
+
 def test_a_broken_settings_file_is_logged_and_does_not_raise(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, until: Callable[..., None]
 ) -> None:
