@@ -11,6 +11,7 @@ This module must not know what the settings mean; the form of the file is `pulse
 import json
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -24,6 +25,9 @@ from pulsebot.yamltree import Loc, Tree, read
 M = TypeVar("M", bound=BaseModel)
 
 _PORT = re.compile(r"\]:[0-9]*$")
+
+NEAR = 0.8
+"""How alike the name of a variable must be to a setting's to be taken for a slip of the pen."""
 
 Variables = dict[Loc, str]
 """The variable that set a value, by the value's path."""
@@ -49,7 +53,8 @@ def overlay(
 ) -> Variables:
     """Lay the variables whose first part is a known key over the tree, and return them.
 
-    Raises InvalidConfig with every variable that cannot be read.
+    Raises InvalidConfig with every variable that cannot be read, or is all but a setting's name.
+    Others that only begin alike are not ours: Kubernetes makes some for each service.
     """
     variables: Variables = {}
     problems: list[Problem] = []
@@ -61,6 +66,9 @@ def overlay(
         if from_file:
             parts[-1] = parts[-1].removesuffix("_file")
         if parts[0] not in known:
+            if close := get_close_matches(parts[0], known, n=1, cutoff=NEAR):
+                meant = f"{prefix}{close[0].upper()}"
+                problems.append(Problem(variable, 0, f"is no setting; did you mean {meant}?"))
             continue
         try:
             text = _file_text(environ[variable]) if from_file else environ[variable]

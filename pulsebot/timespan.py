@@ -128,8 +128,9 @@ def parse_timespan(text: str, *, now: int, zone: ZoneInfo) -> Timespan:
 
 
 def _label(said: str) -> str:
-    if said[0].isdigit() and spoken_length(said) is not None:
-        return f"last {said}"
+    if spoken_length(said) is not None:
+        said = said.removeprefix("in the ")
+        return f"in the {said if said.startswith(('last', 'past')) else f'last {said}'}"
     return f"on {said}" if days.is_date(said) or days.weekday(said) is not None else said
 
 
@@ -182,7 +183,7 @@ def _since(said: str, now: int, zone: ZoneInfo) -> int:
 
 def spoken_length(said: str) -> int | None:
     """Return the milliseconds of `7d`, `last 24h`, `past 2 hours`; None for anything else."""
-    bare = re.sub("^(?:last|past) ", "", said)
+    bare = re.sub("^(?:in the )?(?:last|past) ", "", said)
     if not _SPELLED.fullmatch(bare):
         return None
     parts = _SPELLED_PART.findall(bare)

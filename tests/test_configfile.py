@@ -128,6 +128,17 @@ def test_every_bad_variable_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_slip_in_a_variables_name_is_told(tmp_path: Path) -> None:
+    """What is all but a setting is a mistake; what only begins alike may be somebody else's."""
+    told = faults(tmp_path, None, O_SECRETS_FILE="/run/token", O_TRIPP__STEPS="2")
+    assert told == [
+        "O_SECRETS_FILE: is no setting; did you mean O_SECRET?",
+        "O_TRIPP__STEPS: is no setting; did you mean O_TRIP?",
+    ]
+    kubernetes = {"O_SERVICE_HOST": "10.0.0.1", "O_PORT_8080_TCP_ADDR": "10.0.0.1"}
+    assert options(tmp_path, None, **kubernetes) == Options()
+
+
 def test_a_secret_comes_from_the_file_a_variable_names(tmp_path: Path) -> None:
     """The newline that editors put at the end is not part of it."""
     (tmp_path / "s").write_text("hunter2\r\n")

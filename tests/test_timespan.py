@@ -165,7 +165,8 @@ def test_today_at_midnight_is_empty_not_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "label"),
     [
-        ("7d", "last 7d"), ("Week", "this week"), ("last 2 Hours", "last 2 hours"), ("a day", None),
+        ("7d", "in the last 7d"), ("Week", "this week"), ("last 2 Hours", "in the last 2 hours"),
+        ("past 2 hours", "in the past 2 hours"), ("a day", None),
         ("Monday", "on monday"), ("2026-11-20", "on 2026-11-20"),
     ],
 )  # fmt: skip

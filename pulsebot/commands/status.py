@@ -91,16 +91,21 @@ def _of_all(connection: Connection, question: Question) -> Message:
     if silent:
         more = ", …" if len(silent) > MAX_ROWS else ""
         parts.append(Text(f"No status ever came from: {', '.join(silent[:MAX_ROWS])}{more}"))
-    parts.extend(_firing(connection, question))
-    bad = sum(standing.state in TROUBLE for standing in ranked)
-    title = f"{plural(len(ranked), 'service')}, " + (f"{bad} in trouble" if bad else "all well")
-    if not ranked:
-        title = "no status has arrived yet"
-    return Message(title, (*parts, *small_print(question)))
-
-
-def _firing(connection: Connection, question: Question) -> list[Part]:
     firing = alerts.open_alerts(connection)
+    parts.extend(_firing(firing, question))
+    return Message(_title(ranked, len(firing)), (*parts, *small_print(question)))
+
+
+def _title(ranked: Sequence[Standing], firing: int) -> str:
+    found = [plural(len(ranked), "service")] if ranked else ["no status has arrived yet"]
+    if bad := sum(standing.state in TROUBLE for standing in ranked):
+        found.append(f"{bad} in trouble")
+    if firing:
+        found.append(f"{plural(firing, 'alert')} firing")
+    return ", ".join(found if len(found) > 1 or not ranked else [*found, "all well"])
+
+
+def _firing(firing: Sequence[tuple[str, str, str, str, int]], question: Question) -> list[Part]:
     rows = tuple(
         (service or "–", rule, severity, ago(fired_ms, question.now_ms), reason[:60])
         for rule, service, severity, reason, fired_ms in firing[:MAX_ROWS]

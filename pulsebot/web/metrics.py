@@ -77,9 +77,12 @@ class _Parts(Collector):
         age = GaugeMetricFamily(
             "pulsebot_outbox_age_seconds", "Age of the oldest not sent yet", labels=["receiver"]
         )
-        for receiver, (count, oldest_ms) in self._depths.outbox.items():
+        counters, now_ms = self._delivery.counters, self._now_ms()
+        # A series that comes and goes with its messages would be no alarm's ground: 0 is told too.
+        for receiver in {*self._depths.outbox, *counters.sent, *counters.failed, *counters.retried}:
+            count, oldest_ms = self._depths.outbox.get(receiver, (0, now_ms))
             depth.add_metric([receiver], count)
-            age.add_metric([receiver], max(0, self._now_ms() - oldest_ms) / 1000)
+            age.add_metric([receiver], max(0, now_ms - oldest_ms) / 1000)
         yield from (depth, age)
 
     def _sends(self) -> Iterator[Metric]:

@@ -167,6 +167,7 @@ def test_alerts_that_are_firing(past: World) -> None:
     """Since when, why, and why nobody was told."""
     now = ask(past, "alerts")
     assert now.title == "1 alert is firing"
+    assert ask(past, "status").title.endswith(", 1 alert firing")
     [row] = rows(now)
     assert row[:5] == ("svc-b", "unwell", "critical", "23 Nov 13:05", "–")
     assert row[6] == "nobody; no route matched"

@@ -96,15 +96,29 @@ async def ready_with(running: App, status: int) -> dict[str, Any]:
     return said
 
 
-async def test_metrics_tell_what_was_consumed(running: App) -> None:
-    """Records, new events, repetitions, dead letters and lag, as Prometheus reads them."""
-    await consumed(running)
+async def samples_of(running: App) -> dict[tuple[str, tuple[str, ...]], float]:
+    """Return what Prometheus reads, by name and values of the labels."""
     text = (await get(running, "/metrics")).text
-    samples = {
+    return {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+async def test_an_outbox_that_is_empty_is_told(running: App) -> None:
+    """The depth of a receiver that was sent to stays there, at 0, for alarms to stand on."""
+    await consumed(running)
+    running.delivery.counters.bump(running.delivery.counters.sent, "console")
+    samples = await samples_of(running)
+    assert samples["pulsebot_outbox_depth", ("console",)] == 0
+    assert samples["pulsebot_outbox_age_seconds", ("console",)] == 0
+
+
+async def test_metrics_tell_what_was_consumed(running: App) -> None:
+    """Records, new events, repetitions, dead letters and lag, as Prometheus reads them."""
+    await consumed(running)
+    samples = await samples_of(running)
     assert samples["pulsebot_records_total", ()] == 3
     assert samples["pulsebot_events_total", ()] == 1
     assert samples["pulsebot_duplicates_total", ()] == 1
