@@ -7,7 +7,8 @@ them was the first after it: the run goes on at its latest one.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from pulsebot.event import State, Status
 from pulsebot.store.database import Connection
@@ -41,6 +42,7 @@ class Change:
 
 
 _COLUMNS = "service, instance, state, reason, since_ms, seen_ms, cpu, rss, uptime_s"
+_row = attrgetter(*_COLUMNS.split(", "))
 
 
 def apply(connection: Connection, said: Iterable[tuple[Status, int]]) -> list[Change]:
@@ -55,7 +57,7 @@ def apply(connection: Connection, said: Iterable[tuple[Status, int]]) -> list[Ch
             changes.append(change)
     connection.executemany(
         f"INSERT OR REPLACE INTO instance ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        map(astuple, known.values()),
+        map(_row, known.values()),
     )
     return changes
 

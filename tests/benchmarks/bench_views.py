@@ -263,6 +263,7 @@ def _each(rates: Sequence[float]) -> str:
 
 def main() -> None:
     """Start a broker and measure."""
+    logs.configure(Logs(level="warning"))
     count = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS
     measure_asking()
     with one_broker() as bootstrap:
