@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pulsebot.errors import InvalidConfig, Problem
 from pulsebot.lookupfile import read_lookup
 from pulsebot.views.creation import keys_of, since_of, source_of
-from pulsebot.views.dialect import parse
+from pulsebot.views.dialect import parse_each
 from pulsebot.views.lookup import is_lookup
 from pulsebot.views.naming import check_name
 from pulsebot.views.place import InvalidSql
@@ -53,7 +53,7 @@ def read_views(files: Iterable[Path]) -> tuple[Declared, ...]:
 
 def _read(file: Path, problems: list[Problem]) -> Iterator[Declared]:
     try:
-        statements = parse(file.read_text("utf-8"))
+        statements = list(parse_each(file.read_text("utf-8")))
     except InvalidSql as error:
         problems.append(_problem(str(file), error))
         return
@@ -61,7 +61,9 @@ def _read(file: Path, problems: list[Problem]) -> Iterator[Declared]:
         problems.append(Problem(str(file), 0, f"cannot be read: {error}"))
         return
     for statement in statements:
-        if isinstance(statement, Create):
+        if isinstance(statement, InvalidSql):
+            problems.append(_problem(str(file), statement))
+        elif isinstance(statement, Create):
             yield Declared(statement, str(file))
         else:
             word = type(statement).__name__.upper().replace("QUERY", "SELECT")

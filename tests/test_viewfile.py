@@ -41,7 +41,7 @@ def test_every_mistake_has_its_line(tmp_path: Path) -> None:
     """Of all files at once, YAML and SQL."""
     (tmp_path / "a.sql").write_text(GOOD + "\nSELECT * FROM PER_DAY;\nSHOW TABLES;")
     (tmp_path / "b.sql").write_text("CREATE TABLE U AS\nSELECT ERORR FROM SERVICE_CRASH")
-    (tmp_path / "c.sql").write_text("CREATE TABLE\nAS SELECT")
+    (tmp_path / "c.sql").write_text("CREATE TABLE\nAS SELECT; CREATE VIEW W;\n" + FATAL)
     (tmp_path / "d.sql").write_text(GOOD + TAKEN)
     (tmp_path / "e.sql").write_text(
         "CREATE TABLE V WITH (MAX_KEYS = 0) AS SELECT COUNT(*) FROM SERVICE_CRASH"
@@ -54,6 +54,7 @@ def test_every_mistake_has_its_line(tmp_path: Path) -> None:
         "a.sql: only CREATE statements may stand here, not SHOW",
         "b.sql:2:8: ERORR is no column; did you mean ERROR?",
         "c.sql:2:1: expected",
+        "c.sql:2:19: expected TABLE or STREAM",
         "d.sql:2:14: PER_DAY is there already, in a.sql:2",
         "d.sql:5:14: SERVICE_CRASH is one of pulsebot's own names",
         "e.sql:1:14: MAX_KEYS must be 1 to",

@@ -5,7 +5,8 @@ module must not know which streams, columns or functions there are.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from typing import Any, Literal, cast
 
 from sqlglot import Token, TokenType
@@ -41,8 +42,6 @@ class Pulse(Grammar):
 
         def _parse_statement(self) -> Any:
             """Read one statement; the first word says which."""
-            if self._match(TokenType.SEMICOLON):  # sqlglot keeps one that a comment follows
-                return None
             word = self._curr.text.upper() if self._curr else ""
             reader = _READERS.get(word)
             if reader is None:
@@ -149,20 +148,42 @@ _READERS: Mapping[str, Callable[[Grammar.Parser], Statement]] = {
 
 def parse(text: str) -> list[Statement]:
     """Read statements separated by `;`. Raises InvalidSql, which names line and column."""
+    statements: list[Statement] = []
+    for found in parse_each(text):
+        if isinstance(found, InvalidSql):
+            raise found
+        statements.append(found)
+    return statements
+
+
+def parse_each(text: str) -> Iterator[Statement | InvalidSql]:
+    """Read statements separated by `;`, and in the place of each that is none what is wrong.
+
+    Raises InvalidSql where the whole text cannot be taken apart.
+    """
     if len(text) > MAX_TEXT:
         raise InvalidSql(f"{len(text)} characters; {MAX_TEXT} at the most", Place())
     dialect = Pulse()
     try:
         tokens = dialect.tokenize(text)
-        _bounded(tokens, text)
-        found = dialect.parser().parse(tokens, text)
-    except ParseError as error:
-        raise _translated(error) from None
     except TokenError as error:
         raise _untokenized(text, error) from None
+    _bounded(tokens, text)
+    for ends, words in groupby(tokens, key=lambda token: token.token_type == TokenType.SEMICOLON):
+        if not ends:
+            yield _read(dialect, list(words), text)
+
+
+def _read(dialect: Pulse, words: list[Token], text: str) -> Statement | InvalidSql:
+    try:
+        [statement] = dialect.parser().parse(words, text)
+    except ParseError as error:
+        return _translated(error)
+    except InvalidSql as error:
+        return error
     except RecursionError:
-        raise InvalidSql("nested too deeply", Place()) from None
-    return [cast("Statement", statement) for statement in found if statement is not None]
+        return InvalidSql("nested too deeply", Place.at(text, words[0].start))
+    return cast("Statement", statement)
 
 
 def parse_one(text: str) -> Statement:
