@@ -4,7 +4,9 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -148,6 +150,25 @@ async def test_the_process_leaves_signals_to_the_bot(settings: LocalStream) -> N
         await writer.append(outgoing("a"))
         assert await collect(reader, 1) == ["a"]
         assert set(psutil.Process().children()) >= {process}
+
+
+async def test_a_process_ends_although_nobody_waits_for_that(settings: LocalStream) -> None:
+    """Whoever leaves is cancelled at once, and every thread of the loop's pool is busy."""
+    held = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.get_running_loop().set_default_executor(pool)
+        async with LocalWriter(settings):
+            pass
+        before = set(psutil.Process().children())
+        reader = ReaderApart(partial(LocalReader, settings), Counter)
+        await reader.__aenter__()
+        pool.submit(held.wait)
+        leaving = asyncio.create_task(reader.__aexit__())
+        await asyncio.sleep(0.01)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        held.set()
+        await until(lambda: set(psutil.Process().children()) <= before)
 
 
 _PARENT = """

@@ -70,7 +70,10 @@ class Process:
         """End the process and wait for its end, which comes even if the waiting is cancelled."""
         with contextlib.suppress(OSError):  # hung up already
             self._line.hang_up()
-        await asyncio.to_thread(self._wait)
+        ended = self._loop.create_future()
+        # A thread of its own: a pool forgets what it has not begun when the waiting is given up.
+        Thread(target=self._wait, args=(ended,), name="reading-ends").start()
+        await ended
         self._fail()
 
     async def kill(self) -> None:
@@ -78,7 +81,8 @@ class Process:
         self._child.kill()
         await self.close()
 
-    def _wait(self) -> None:
+    def _wait(self, ended: asyncio.Future[None]) -> None:
+        """See to the end of the process, then tell the loop; runs in a thread."""
         try:
             self._child.wait(CLOSE_S)
         except subprocess.TimeoutExpired:
@@ -86,6 +90,8 @@ class Process:
             self._child.wait()
         self._receiver.join()
         self._line.close()  # not earlier: the receiver may be in the middle of using it
+        with contextlib.suppress(RuntimeError):  # the loop has ended first
+            self._loop.call_soon_threadsafe(_tell, ended)
 
     def _expect(self, number: int) -> asyncio.Future[Answer]:
         answer: asyncio.Future[Answer] = self._loop.create_future()
@@ -117,6 +123,11 @@ class Process:
             if not answer.done():
                 answer.set_exception(ProcessEnded("the process that reads the stream has ended"))
                 answer.exception()  # whoever cares awaits it; else it is no news
+
+
+def _tell(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 def _started(theirs: socket.socket) -> subprocess.Popen[bytes]:
