@@ -43,7 +43,7 @@ def _of_all(connection: Connection, question: Question, span: Timespan) -> Messa
         parts.append(Table(("service", "crashes"), rows))
     if len(ranked) > MAX_ROWS:
         parts.append(Text(f"… and {len(ranked) - MAX_ROWS} more services"))
-    title = f"{plural(total, 'crash', 'crashes')} {span.label}, in {plural(len(ranked), 'service')}"
+    title = f"{plural(total, 'crash', 'crashes')} {span.label} in {plural(len(ranked), 'service')}"
     return Message(title, (*parts, *small_print(question, span)))
 
 

@@ -93,8 +93,8 @@ def test_service_names_are_found_in_any_case(past: World) -> None:
 
 def test_crashes_of_all_and_of_one(past: World) -> None:
     """Without a service all are counted; with one, its errors, and the newest stack."""
-    assert ask(past, "crashes").title == "1 crash today, in 1 service"
-    assert ask(past, "crashes 7d").title == "2 crashes in the last 7d, in 1 service"
+    assert ask(past, "crashes").title == "1 crash today in 1 service"
+    assert ask(past, "crashes 7d").title == "2 crashes in the last 7d in 1 service"
     one = ask(past, "crashes svc-a 7d")
     assert one.title == "svc-a: 2 crashes in the last 7d"
     assert table(one).rows[0][:2] == ("KeyError", "2")
