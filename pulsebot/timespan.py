@@ -113,7 +113,7 @@ def parse_timespan(text: str, *, now: int, zone: ZoneInfo) -> Timespan:
     """
     if len(text) > MAX_TEXT:
         raise InvalidInput(f"that window is longer than {MAX_TEXT} characters; try {EXAMPLES}")
-    said = days.tidy(text)
+    said = re.sub("^(?:on|in the) ", "", days.tidy(text))  # as answers say it
     if not said:
         raise InvalidInput(f"which window? For example: {EXAMPLES}")
     start_ms, end_ms = _range(said, now, zone)
@@ -129,8 +129,7 @@ def parse_timespan(text: str, *, now: int, zone: ZoneInfo) -> Timespan:
 
 def _label(said: str) -> str:
     if spoken_length(said) is not None:
-        said = said.removeprefix("in the ")
-        return f"in the {said if said.startswith(('last', 'past')) else f'last {said}'}"
+        return f"in the {said}" if said.startswith(("last", "past")) else f"in the last {said}"
     return f"on {said}" if days.is_date(said) or days.weekday(said) is not None else said
 
 
@@ -183,7 +182,7 @@ def _since(said: str, now: int, zone: ZoneInfo) -> int:
 
 def spoken_length(said: str) -> int | None:
     """Return the milliseconds of `7d`, `last 24h`, `past 2 hours`; None for anything else."""
-    bare = re.sub("^(?:in the )?(?:last|past) ", "", said)
+    bare = re.sub("^(?:last|past) ", "", said)
     if not _SPELLED.fullmatch(bare):
         return None
     parts = _SPELLED_PART.findall(bare)

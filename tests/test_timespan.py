@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pulsebot.errors import InvalidInput
@@ -134,6 +134,9 @@ def test_a_mistake_is_named_with_its_mend(text: str, complaint: str) -> None:
 
 
 @given(st.text("0123456789:-. dhmswt…sinceay", max_size=101), zones, moments)
+@example("wednesday", ZoneInfo("UTC"), NOW)
+@example("2026-11-20", ZoneInfo("UTC"), NOW)
+@example("in the past 2 hours", ZoneInfo("UTC"), NOW)
 @settings(deadline=None)
 def test_any_text_is_a_window_or_a_clear_refusal(text: str, zone: ZoneInfo, now: int) -> None:
     """Whatever is typed gives a range in order that ends by now, or InvalidInput."""

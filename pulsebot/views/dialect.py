@@ -153,6 +153,8 @@ def parse(text: str) -> list[Statement]:
         if isinstance(found, InvalidSql):
             raise found
         statements.append(found)
+    if not statements:
+        raise InvalidSql(f"expected one of {', '.join(_READERS)}, but there is nothing", Place())
     return statements
 
 

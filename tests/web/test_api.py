@@ -198,7 +198,7 @@ async def test_triggers_carry_their_window_and_what_was_before(site: Site) -> No
     assert (told["count"], told["before"], told["days_before"], told["by"]) == (3, 2, 1, "hour")
     assert sum(piece["count"] for piece in told["pieces"]) == 3
     window = told["window"]
-    assert (window["zone"], window["label"]) == ("Europe/Berlin", "last 2h")
+    assert (window["zone"], window["label"]) == ("Europe/Berlin", "in the last 2h")
     since, until = (datetime.fromisoformat(window[edge]) for edge in ("since", "until"))
     assert until - since == timedelta(hours=2)
     assert until.utcoffset() in {timedelta(hours=1), timedelta(hours=2)}
