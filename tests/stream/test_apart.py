@@ -164,11 +164,12 @@ async def test_a_process_ends_although_nobody_waits_for_that(settings: LocalStre
         await reader.__aenter__()
         pool.submit(held.wait)
         leaving = asyncio.create_task(reader.__aexit__())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         leaving.cancel()
         await asyncio.wait([leaving])
         held.set()
         await until(lambda: set(psutil.Process().children()) <= before)
+    assert leaving.cancelled()
 
 
 _PARENT = """

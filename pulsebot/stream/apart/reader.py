@@ -61,8 +61,9 @@ class ReaderApart:
         starting, self._process = self._process, None
         if starting is None:
             return
-        starting.cancel()
-        await asyncio.wait([starting])
+        if not starting.done():  # else nothing to wait for, in which a cancellation could come
+            starting.cancel()
+            await asyncio.wait([starting])
         if not starting.cancelled() and starting.exception() is None:
             await starting.result().close()
 
